@@ -1,0 +1,14 @@
+"""For the tests of pipelines and plugins: clocks, a virtual-time loop, and the contracts of the ports."""
+
+from agora._late import late_names
+
+_PLACES = {
+    "DlqStoreContract": "agora_core.testing.dlq_contract",
+    "ManualClock": "agora_core.testing.clocks",
+    "StateStoreContract": "agora_core.testing.state_contract",
+    "VirtualClock": "agora_core.testing.virtual_loop",
+    "run_virtual": "agora_core.testing.virtual_loop",
+}
+
+__all__ = sorted(_PLACES)
+__getattr__, __dir__ = late_names(__name__, _PLACES)

@@ -1,0 +1,1 @@
+"""Hooks, values, protocols and errors: what every other floor stands on."""

@@ -1,0 +1,147 @@
+"""The seam between a pool and what runs it: this process, or a cluster. See docs/reference/engines.md."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from agora_core.spec.health import PipelineStatus
+from agora_core.spec.offers import Choice
+from agora_core.spec.records import Position
+from agora_core.spec.runs import Outcome, RunSummary
+from agora_core.spec.time import Stop, Wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineSpec:
+    """A pipeline as pure data: enough to run it wherever its factory can be imported."""
+
+    id: str
+    schedule: Choice
+    factory: str
+    """Where the factory is, as `module:qualified.name`; for people and other machines."""
+    max_records: int | None
+    max_consecutive_errors: int
+    run_timeout: timedelta | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """All that a pool runs, as pure data; *revision* changes whenever anything in it does."""
+
+    pipelines: tuple[PipelineSpec, ...]
+    graceful_shutdown_timeout: timedelta
+    revision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOrder:
+    """An engine's order to run a pipeline once."""
+
+    pipeline_id: str
+    run_no: int
+    attempt: int
+    fencing_token: int
+    slot: datetime
+    reason: str
+    state: Mapping[str, Position] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """How an ordered run ended, and the *decision* what to do next."""
+
+    status: Outcome
+    counts: RunSummary
+    error: str | None
+    decision: Wait | Stop
+
+
+class Lease(Protocol):
+    """The right to run one pipeline."""
+
+    async def guard(self) -> None:
+        """Return while the right is held; wait while that is unsure; raise `LeaseLostError` when it is gone."""
+
+
+class EngineHost(Protocol):
+    """All that an engine may call."""
+
+    @property
+    def deployment(self) -> Deployment:
+        """What is to run."""
+
+    def first_step(self, pipeline_id: str) -> Wait | Stop:
+        """Decide when the pipeline's first run is due."""
+
+    async def execute(self, order: RunOrder, lease: Lease) -> RunResult:
+        """Run a pipeline once and decide what follows; a failed run is a result, a cancelled one raises."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What `Engine.apply` changed: the ids of pipelines."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class EngineControl(Protocol):
+    """Steers a running engine. Unknown ids raise `ConfigError`."""
+
+    def status(self) -> tuple[PipelineStatus, ...]:
+        """Return every pipeline as it is now."""
+
+    def trigger(self, pipeline_id: str) -> bool:
+        """Start a run now; False when one is going on or the pipeline has stopped."""
+
+    def pause(self, pipeline_id: str) -> bool:
+        """Start no further run until `resume`; False when it is paused or has stopped."""
+
+    def resume(self, pipeline_id: str) -> bool:
+        """Follow the schedule again; False when it was not paused."""
+
+    def cancel(self, pipeline_id: str) -> bool:
+        """Cancel the run that is going on; False when there is none."""
+
+
+class Engine(Protocol):
+    """Runs a deployment."""
+
+    def validate(self, deployment: Deployment) -> list[str]:
+        """Return everything about *deployment* that this engine cannot run, one sentence each; no I/O."""
+
+    async def start(self, host: EngineHost) -> None:
+        """Connect, with retries; `/ready` is 503 until this returns."""
+
+    async def apply(self, deployment: Deployment, *, prune: bool = False, dry_run: bool = False) -> Applied:
+        """Take over *deployment*; *prune* removes what it no longer has, *dry_run* only says what would change."""
+
+    async def serve(self) -> None:
+        """Run until every pipeline has stopped, or `drain` was called."""
+
+    async def drain(self, deadline: timedelta) -> None:
+        """Start nothing more, let runs end at a batch boundary, and cancel what is left after *deadline*."""
+
+    async def close(self) -> int:
+        """Let go of everything and return the true exit code: 0, or 1 when a pipeline gave up or was cut."""
+
+    @property
+    def control(self) -> EngineControl:
+        """Steers the pipelines while it serves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionRef:
+    """One part of a source that can be run on its own: a stable *key*, and what the source needs to open it."""
+
+    key: str
+    payload: Position = None
+
+
+class PartitionExecutor(Protocol):
+    """Runs the partitions of one run somewhere: in processes, on a cluster."""
+
+    async def run(self, order: RunOrder, partitions: tuple[PartitionRef, ...]) -> tuple[RunSummary, ...]:
+        """Run each partition once and return their counts in the same order; raise when one failed for good."""

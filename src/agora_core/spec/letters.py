@@ -1,0 +1,157 @@
+"""Dead letters, and the port of the stores that keep them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from agora_core.spec.records import Record
+
+SOURCE_RECORD = "source_record"
+SINK_WRITE = "sink_write"
+MIDDLEWARE = "middleware:"
+"""The stage of a middleware is this prefix and its name."""
+
+
+class LetterState(StrEnum):
+    """Where a dead letter is in its life."""
+
+    DEAD = "dead"
+    LEASED = "leased"
+    REPLAYED = "replayed"
+    PARKED = "parked"
+    DISCARDED = "discarded"
+
+
+class Fidelity(StrEnum):
+    """How exactly a store gives a record back."""
+
+    EXACT = "exact"
+    OPAQUE = "opaque"
+    """Only a description could be kept; replay refuses it."""
+
+
+class NoRecord:
+    """The type of `UNKNOWN`, which stands for a record that is not kept, where None could be a record."""
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN = NoRecord()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An exception as it is kept: bounded, printable, redacted."""
+
+    type: str
+    message: str
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.message else self.type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A record that failed, and where."""
+
+    uid: str
+    """Made when the record died; putting a letter twice keeps it once."""
+    pipeline_id: str
+    run_id: str
+    stage: str
+    """`source_record`, `middleware:<name>` or `sink_write`."""
+    record: Record
+    """The record as it entered the failing stage."""
+    origin: Record = UNKNOWN
+    """The source's record, where it is known; UNKNOWN where a middleware may have changed it in place."""
+    sink: str = ""
+    """The name of the sink that failed; empty for other stages."""
+    error: Failure
+    """The first failure; it never changes."""
+    first_failed_at: datetime
+    last_failed_at: datetime
+    last_error: Failure | None = None
+    """The latest failure of a replay; None while there was none."""
+    attempts: int = 1
+    """How often it was tried: the run that failed, and every lease since."""
+    state: LetterState = LetterState.DEAD
+    fidelity: Fidelity = Fidelity.EXACT
+    id: int = 0
+    """The store's number for it, counting up from 1; 0 until it is stored."""
+
+    def with_id(self, number: int) -> "DeadLetter":
+        """Return the letter as the store numbered it."""
+        return replace(self, id=number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterQuery:
+    """Which dead letters: every field that is given must match."""
+
+    ids: Sequence[int] = ()
+    pipeline_id: str | None = None
+    run_id: str | None = None
+    stage: str | None = None
+    error_type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    states: Sequence[LetterState] = (LetterState.DEAD,)
+    up_to_id: int | None = None
+    """The greatest id that counts; a replay takes it at its start, so that it ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterGroup:
+    """How many dead letters share a pipeline, a stage, an error type and a state."""
+
+    pipeline_id: str
+    stage: str
+    error_type: str
+    state: LetterState
+    count: int
+    oldest: datetime
+    newest: datetime
+
+
+class DlqStore(Protocol):
+    """Keeps dead letters until they are replayed. All methods may raise `StoreError`; none loses what was put."""
+
+    async def open(self) -> None:
+        """Make the store ready, or raise `StoreError` or `ConfigError` with what to do. Opens are counted."""
+
+    async def close(self) -> None:
+        """Let go of files and connections at as many closes as opens; a close too many does nothing."""
+
+    async def put(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep *letters*; durable when it returns. A uid that is there already is kept once, unchanged."""
+
+    async def find(self, query: LetterQuery, *, limit: int | None = None, after_id: int = 0) -> list[DeadLetter]:
+        """Return the letters that match with an id above *after_id*, by id, at most *limit*."""
+
+    async def count(self, query: LetterQuery) -> int:
+        """Return how many letters match."""
+
+    async def stats(self) -> Sequence[LetterGroup]:
+        """Return the counts of all letters by pipeline, stage, error type and state, largest first."""
+
+    async def last_id(self) -> int:
+        """Return the greatest id, or 0 when the store is empty."""
+
+    async def lease(self, query: LetterQuery, *, token: str, lasting: timedelta, limit: int) -> list[DeadLetter]:
+        """Take up to *limit* matching letters, dead or with an overdue lease, under *token*; each counts an attempt.
+
+        No other lease gets them until it is over. States other than dead and overdue leased ones are never leased.
+        """
+
+    async def resolve(self, ids: Sequence[int], *, token: str, state: LetterState) -> int:
+        """Move the letters that *token* still holds to *state* (replayed or parked); return how many were moved."""
+
+    async def give_back(self, failed: Mapping[int, Failure | None], *, token: str) -> int:
+        """Make letters that *token* holds dead again, with the failure of this attempt, or None if it never ran."""
+
+    async def discard(self, query: LetterQuery) -> int:
+        """Mark matching dead or parked letters as discarded; return how many."""

@@ -1,0 +1,75 @@
+"""Records and the parts that move them: `Source`, `Middleware`, `Sink`. Duck typing is enough."""
+
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+Record: TypeAlias = Any
+"""Whatever the user's source yields; `Any`, since `object` would forbid middlewares typed with users' own classes."""
+
+Position: TypeAlias = Any
+"""Where a source stands: a JSON value (number, string, list, dict) that `resume` takes back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a middleware may know of the run that it serves."""
+
+    pipeline_id: str
+    run_id: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """Yielded by a source in place of a record that it could read but not understand.
+
+    It becomes a dead letter of the stage `source_record`, with *raw* as the record and *error* as the reason.
+    """
+
+    raw: Record
+    error: Exception
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where records come from.
+
+    Beside `stream` a source may have `batches(size, limit)`, which yields lists of at most *size* records, *limit*
+    records in all (None: all there are), and is preferred; `open()` and `close()`; and, to be continued after a
+    restart, a property `position` (the position after the last record it gave) with `resume(position)`, called before
+    reading. Each may be `async def` or `def`.
+    """
+
+    def stream(self) -> AsyncIterator[Record]:
+        """Yield the records, one at a time; an `async def` with `yield`. Raising ends the run as failed."""
+
+
+@runtime_checkable
+class Middleware(Protocol):
+    """Turns one record into another. May have `open()`, `close()` and a `name` (else its class's) for its stage."""
+
+    def process(self, record: Record, ctx: Context, /) -> Record | Awaitable[Record | None] | None:
+        """Return the record for the next stage, or None to filter it out; raising makes it a dead letter."""
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Where records go.
+
+    Instead of `write`, or beside it, a sink may have `write_batch(records)`, which is preferred; and `open()`,
+    `flush()`, `close()`, a `name`, and the claims `atomic` (a failed batch wrote nothing) or `idempotent` (writing
+    twice is writing once). A sink with `abort()` has it called instead of `close()` when the run did not succeed.
+    Each may be `async def` or `def`. What `write` returned from is acknowledged once `flush` returned too.
+    """
+
+    def write(self, record: Record, /) -> Awaitable[None] | None:
+        """Write one record; raising makes it a dead letter of the stage `sink_write`."""
+
+
+@runtime_checkable
+class BatchSink(Protocol):
+    """A sink that takes lists; see `Sink`."""
+
+    def write_batch(self, records: Sequence[Record], /) -> Awaitable[None] | None:
+        """Write all *records*, or raise; `PartialWriteError` tells which of them failed."""
