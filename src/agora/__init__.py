@@ -1,6 +1,6 @@
 """Agora runs ETL pipelines on schedules: nothing lost, nothing hidden, nothing blocked, nothing wasted."""
 
-from agora._late import late_names
+from agora_core.spec.late_names import late_names
 
 _PLACES = {
     "BadRecord": "agora_core.spec.records",

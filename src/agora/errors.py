@@ -1,6 +1,6 @@
 """Every error that Agora raises on purpose."""
 
-from agora._late import late_names
+from agora_core.spec.late_names import late_names
 
 _PLACES = {
     "AgoraError": "agora_core.spec.errors",

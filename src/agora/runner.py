@@ -1,6 +1,6 @@
 """Pipelines over time: `ScheduledPipeline`, `Schedule`, `WorkerPool`."""
 
-from agora._late import late_names
+from agora_core.spec.late_names import late_names
 
 _PLACES = {
     "BoundPipeline": "agora_core.flow.bound",

@@ -1,6 +1,6 @@
 """For the tests of pipelines and plugins: clocks, a virtual-time loop, and the contracts of the ports."""
 
-from agora._late import late_names
+from agora_core.spec.late_names import late_names
 
 _PLACES = {
     "DlqStoreContract": "agora_core.testing.dlq_contract",

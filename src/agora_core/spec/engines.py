@@ -71,11 +71,23 @@ class EngineHost(Protocol):
     def deployment(self) -> Deployment:
         """What is to run."""
 
+    def status(self) -> tuple[PipelineStatus, ...]:
+        """Return every pipeline as far as the runs here tell; an engine adds what only it knows. From any thread."""
+
     def first_step(self, pipeline_id: str) -> Wait | Stop:
-        """Decide when the pipeline's first run is due."""
+        """Decide when the pipeline runs next where no run's result says so: at first, and after a cancelled one."""
+
+    def clock_was_set(self, pipeline_id: str, wait: Wait, by: timedelta) -> Wait:
+        """Return what *wait* has become, now that the wall clock was set by *by*, and publish it.
+
+        For engines that wait by the wall clock of this machine.
+        """
 
     async def execute(self, order: RunOrder, lease: Lease) -> RunResult:
-        """Run a pipeline once and decide what follows; a failed run is a result, a cancelled one raises."""
+        """Run a pipeline once and decide what follows; a failed run is a result, a cancelled one raises.
+
+        A pipeline that was asked to stop is not run any more: that is the decision.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

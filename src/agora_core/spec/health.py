@@ -1,7 +1,8 @@
 """What the worker says of itself: immutable snapshots, and the port of the exporters that publish them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -74,16 +75,29 @@ class PipelineStatus:
     """The last failure in one redacted line; cleared by a success."""
     reason: str = ""
     """Why it is in its state, where that needs words: why it stopped, what it waits for."""
-    runs: dict[Outcome, int] = field(default_factory=dict)
+    runs: Mapping[Outcome, int] = field(default_factory=dict)
+    """Ended runs by outcome. This and the other mappings are replaced, never changed."""
     totals: RunSummary = field(default_factory=RunSummary)
     """The records of all its finished runs in this worker."""
     durations: Histogram = field(default_factory=lambda: Histogram.empty(RUN_SECONDS))
     lateness: Histogram = field(default_factory=lambda: Histogram.empty(LATE_SECONDS))
-    dlq: dict[str, int] | None = None
-    """Dead letters by state, where the pipeline has a store that tells."""
+    dlq: Mapping[str, int] | None = None
+    """Dead letters by state, where the pipeline has a store that tells; None before the first run has ended."""
     dlq_oldest: datetime | None = None
     """When the oldest unresolved dead letter first failed."""
     dlq_write_failures: int = 0
+    max_staleness: timedelta | None = None
+    """How old the last success may become before someone should know; None where the schedule promises no rhythm.
+
+    By then not only the next run should have ended, but the one after it too, if each takes as long as the longest
+    one that ended well so far: so one run may fail, and two in a row may not.
+    """
+    ticks_skipped: Mapping[str, int] = field(default_factory=dict)
+    """Slots that passed without a run of their own, by reason in one word, where the schedule names slots.
+
+    `running`: the run before still went on; `retrying`: a backoff lasted over them; `late`: the worker was suspended,
+    blocked, or its clock was set forward, and one run stands for them all.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,79 +5,74 @@ no I/O; the objects that they return may. Implement any of them as a plain funct
 that your entry point (group `agora`) names.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
-from agora_core.spec.engines import Engine, PartitionExecutor
-from agora_core.spec.health import HealthExporter
-from agora_core.spec.letters import DeadLetter, DlqStore
+from agora_core import spec
 from agora_core.spec.markers import hookspec
-from agora_core.spec.news import PipelineStopped, WorkerStarted, WorkerStopped
 from agora_core.spec.offers import Offer
-from agora_core.spec.records import BatchSink, Middleware, Sink, Source
-from agora_core.spec.runs import Run
-from agora_core.spec.state import StateStore
-from agora_core.spec.time import BackoffPolicy, Timetable
 
 GROUP = "agora"
 """The entry-point group in which plugins are looked for."""
 
 
 @hookspec
-def agora_schedule_types() -> Iterable[Offer[Timetable]]:
+def agora_schedule_types() -> Iterable[Offer[spec.Timetable]]:
     """Offer schedule types, each under the name users write after `Schedule.of(` or `type =` in `[schedule]`."""
     return ()
 
 
 @hookspec
-def agora_backoff_policies() -> Iterable[Offer[BackoffPolicy]]:
+def agora_backoff_policies() -> Iterable[Offer[spec.BackoffPolicy]]:
     """Offer backoff policies, each under the name users write after `policy =` in `[retry]`."""
     return ()
 
 
 @hookspec
-def agora_dlq_stores() -> Iterable[Offer[DlqStore]]:
+def agora_dlq_stores() -> Iterable[Offer[spec.DlqStore]]:
     """Offer dead-letter stores, each under the name users write after `store =` in `[dlq]`."""
     return ()
 
 
 @hookspec
-def agora_health_exporters() -> Iterable[Offer[HealthExporter]]:
+def agora_health_exporters() -> Iterable[Offer[spec.HealthExporter]]:
     """Offer health exporters; each is mounted at its path on every worker's health server."""
     return ()
 
 
 @hookspec
-def agora_sources() -> Iterable[Offer[Source]]:
+def agora_sources() -> Iterable[Offer[spec.Source]]:
     """Offer sources, each under the name users write after `type =` in `[source]`."""
     return ()
 
 
 @hookspec
-def agora_sinks() -> Iterable[Offer[Sink | BatchSink]]:
+def agora_sinks() -> Iterable[Offer[spec.Sink | spec.BatchSink]]:
     """Offer sinks, each under the name users write after `type =` in `[[sinks]]`."""
     return ()
 
 
 @hookspec
-def agora_middlewares() -> Iterable[Offer[Middleware]]:
+def agora_middlewares() -> Iterable[Offer[spec.Middleware]]:
     """Offer middlewares, each under the name users write after `type =` in `[[middlewares]]`."""
     return ()
 
 
 @hookspec
-def agora_state_stores() -> Iterable[Offer[StateStore]]:
+def agora_state_stores() -> Iterable[Offer[spec.StateStore]]:
     """Offer state stores, each under the name users write after `store =` in `[state]`."""
     return ()
 
 
 @hookspec
-def agora_engines() -> Iterable[Offer[Engine]]:
+def agora_engines() -> Iterable[Offer[spec.Engine]]:
     """Offer engines, each under the name users write after `agora worker --engine`."""
     return ()
 
 
 @hookspec
-def agora_partition_executors() -> Iterable[Offer[PartitionExecutor]]:
+def agora_partition_executors() -> Iterable[Offer[spec.PartitionExecutor]]:
     """Offer partition executors, which run the parts of one source side by side for engines that ask for it."""
     return ()
 
@@ -89,30 +84,30 @@ def agora_commands() -> Iterable[Offer[object]]:
 
 
 @hookspec
-def agora_worker_started(worker: WorkerStarted) -> None:
+def agora_worker_started(worker: spec.WorkerStarted) -> None:
     """Told once, when the worker is up."""
 
 
 @hookspec
-def agora_run_started(run: Run) -> None:
+def agora_run_started(run: spec.Run) -> None:
     """Told of every run that starts."""
 
 
 @hookspec
-def agora_run_finished(run: Run) -> None:
+def agora_run_finished(run: spec.Run) -> None:
     """Told of every run that ended, well or badly."""
 
 
 @hookspec
-def agora_record_died(letter: DeadLetter) -> None:
+def agora_record_died(letter: spec.DeadLetter) -> None:
     """Told of every dead letter, after the store has kept it."""
 
 
 @hookspec
-def agora_pipeline_stopped(pipeline: PipelineStopped) -> None:
+def agora_pipeline_stopped(pipeline: spec.PipelineStopped) -> None:
     """Told of every pipeline that will not run again."""
 
 
 @hookspec
-def agora_worker_stopped(worker: WorkerStopped) -> None:
+def agora_worker_stopped(worker: spec.WorkerStopped) -> None:
     """Told once, when the worker is done."""

@@ -77,9 +77,10 @@ class DeadLetter:
     last_error: Failure | None = None
     """The latest failure of a replay; None while there was none."""
     attempts: int = 1
-    """How often it was tried: the run that failed, and every lease since."""
+    """How often it was tried: the run that failed, and every lease since, but those given back untried."""
     state: LetterState = LetterState.DEAD
     fidelity: Fidelity = Fidelity.EXACT
+    """How exactly *record* comes back; an *origin* that cannot come back exactly is UNKNOWN."""
     id: int = 0
     """The store's number for it, counting up from 1; 0 until it is stored."""
 
@@ -90,7 +91,10 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterQuery:
-    """Which dead letters: every field that is given must match."""
+    """Which dead letters: every field that is given must match; an empty one is not given.
+
+    A letter whose lease is over is dead again, for queries too.
+    """
 
     ids: Sequence[int] = ()
     pipeline_id: str | None = None
@@ -98,10 +102,26 @@ class LetterQuery:
     stage: str | None = None
     error_type: str | None = None
     since: datetime | None = None
+    """The earliest first failure that counts."""
     until: datetime | None = None
+    """The first failures from here on do not count."""
     states: Sequence[LetterState] = (LetterState.DEAD,)
     up_to_id: int | None = None
     """The greatest id that counts; a replay takes it at its start, so that it ends."""
+
+    def matches(self, letter: DeadLetter) -> bool:
+        """Return whether *letter*, in the state in which it is given, is one of those that are asked for."""
+        return (
+            (not self.ids or letter.id in self.ids)
+            and (not self.states or letter.state in self.states)
+            and self.pipeline_id in (None, letter.pipeline_id)
+            and self.run_id in (None, letter.run_id)
+            and self.stage in (None, letter.stage)
+            and self.error_type in (None, letter.error.type)
+            and (self.since is None or letter.first_failed_at >= self.since)
+            and (self.until is None or letter.first_failed_at < self.until)
+            and (self.up_to_id is None or letter.id <= self.up_to_id)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +134,9 @@ class LetterGroup:
     state: LetterState
     count: int
     oldest: datetime
+    """The earliest first failure among them."""
     newest: datetime
+    """The latest first failure among them."""
 
 
 class DlqStore(Protocol):
@@ -144,14 +166,21 @@ class DlqStore(Protocol):
     async def lease(self, query: LetterQuery, *, token: str, lasting: timedelta, limit: int) -> list[DeadLetter]:
         """Take up to *limit* matching letters, dead or with an overdue lease, under *token*; each counts an attempt.
 
-        No other lease gets them until it is over. States other than dead and overdue leased ones are never leased.
+        The oldest come first. No other lease gets them until it is over. States other than dead and overdue leased
+        ones are never leased.
         """
 
     async def resolve(self, ids: Sequence[int], *, token: str, state: LetterState) -> int:
-        """Move the letters that *token* still holds to *state* (replayed or parked); return how many were moved."""
+        """Move the letters that *token* still holds to *state* (replayed or parked); return how many were moved.
+
+        A token holds its letters beyond the end of the lease, until another lease or a discard takes them.
+        """
 
     async def give_back(self, failed: Mapping[int, Failure | None], *, token: str) -> int:
-        """Make letters that *token* holds dead again, with the failure of this attempt, or None if it never ran."""
+        """Make letters that *token* holds dead again, with the failure of this attempt; return how many.
+
+        None in place of a failure says that it was not tried after all, and takes the attempt back.
+        """
 
     async def discard(self, query: LetterQuery) -> int:
         """Mark matching dead or parked letters as discarded; return how many."""

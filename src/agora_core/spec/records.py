@@ -1,6 +1,6 @@
 """Records and the parts that move them: `Source`, `Middleware`, `Sink`. Duck typing is enough."""
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -41,8 +41,8 @@ class Source(Protocol):
     reading. Each may be `async def` or `def`.
     """
 
-    def stream(self) -> AsyncIterator[Record]:
-        """Yield the records, one at a time; an `async def` with `yield`. Raising ends the run as failed."""
+    def stream(self) -> AsyncIterator[Record] | Iterator[Record]:
+        """Yield the records, one at a time; a generator, `async def` or not. Raising ends the run as failed."""
 
 
 @runtime_checkable
@@ -59,8 +59,10 @@ class Sink(Protocol):
 
     Instead of `write`, or beside it, a sink may have `write_batch(records)`, which is preferred; and `open()`,
     `flush()`, `close()`, a `name`, and the claims `atomic` (a failed batch wrote nothing) or `idempotent` (writing
-    twice is writing once). A sink with `abort()` has it called instead of `close()` when the run did not succeed.
-    Each may be `async def` or `def`. What `write` returned from is acknowledged once `flush` returned too.
+    twice is writing once). A sink with `abort()` has it called instead of `close()` when the run failed or was
+    stopped early, so nothing counts as written, nor moves the checkpoint, before its `close()`;
+    `commits_at_close = False` denies that. Each may be `async def` or `def`. What `write` returned from is
+    acknowledged once `flush` returned too.
     """
 
     def write(self, record: Record, /) -> Awaitable[None] | None:

@@ -1,6 +1,6 @@
 """Time as the core sees it: a clock that is an argument, timetables, backoff policies, and the next step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol
@@ -15,11 +15,15 @@ class Clock(Protocol):
         """Return the wall time as an aware UTC datetime."""
 
     def monotonic(self) -> float:
-        """Return seconds that never go back."""
+        """Return seconds that never go back, and pass at their pace however the wall time is set."""
 
 
 class Timetable(Protocol):
-    """The rule built from a schedule. May have `summary`, a few words for lists; must not keep state."""
+    """The rule built from a schedule; must not keep state.
+
+    May have `summary`, a few words for lists; and `spans = True` where it names a span after the last run and no
+    moment of the calendar: such a wait is as long as it is, however the wall clock is set meanwhile.
+    """
 
     def next_start(self, now: datetime, last: Run | None) -> datetime | None:
         """Return when the next run is due (aware; a past moment means at once), or None when there is none any more.
@@ -41,6 +45,8 @@ class Wait:
 
     until: datetime
     reason: str
+    is_span: bool = field(default=False, compare=False)
+    """Whether it is the span until then that counts; else it is the moment that the wall clock shows."""
 
 
 @dataclass(frozen=True, slots=True)
