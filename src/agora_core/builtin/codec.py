@@ -1,0 +1,75 @@
+"""Records as JSON that people and jq can read, and exactly back; what cannot come back exactly is only described."""
+
+import json
+from dataclasses import dataclass
+from typing import NoReturn
+
+from agora_core.builtin.codec_description import describe, type_name
+from agora_core.builtin.codec_sameness import same
+from agora_core.builtin.codec_scalars import NotCodableError
+from agora_core.builtin.codec_tags import Tagging, untagged
+from agora_core.spec.letters import Fidelity
+from agora_core.spec.records import Record
+
+FORMAT = "agora-json/1"
+"""Kept with each row, so that a later format can live beside this one."""
+
+MAX_BYTES = 16 * 1024 * 1024
+"""The longest JSON of one record; a longer one is described by its head, its length and its SHA-256."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """A record as it is kept: UTF-8 JSON, how exact it is, and the name of its type for people."""
+
+    payload: bytes
+    fidelity: Fidelity
+    type: str
+
+
+def encode_record(record: Record, *, max_bytes: int = MAX_BYTES) -> Encoded:
+    """Return *record* as JSON that `decode_record` turns into the same value, or a description of it; never raise."""
+    try:
+        payload = _dumps(Tagging(max_bytes).of(record))
+        if len(payload) > max_bytes:
+            raise NotCodableError(f"larger than {max_bytes} bytes")
+        if not same(decode_record(payload), record):
+            raise NotCodableError("it does not come back as it was")
+    except NotCodableError as exc:
+        return opaque(record, str(exc))
+    except RecursionError:
+        return opaque(record, "nested too deeply")
+    # A record is anything: whatever goes wrong with it (it changes while it is read, memory runs out) must not make
+    # the write of its dead letter fail.
+    except Exception as exc:  # noqa: BLE001
+        return opaque(record, f"it could not be read: {type(exc).__name__}")
+    return Encoded(payload=payload, fidelity=Fidelity.EXACT, type=type_name(record))
+
+
+def decode_record(payload: bytes) -> Record:
+    """Return the record that `encode_record` made *payload* of; raise `NotCodableError` when it is something else."""
+    try:
+        return untagged(json.loads(payload, parse_constant=_refuse_constant))
+    except NotCodableError:
+        raise
+    # What stands in a file may be anything, and each tag's reader has its own way to refuse it.
+    except Exception as exc:
+        raise NotCodableError(f"it cannot be read: {type(exc).__name__}: {str(exc)[:200]}") from exc
+
+
+def opaque(record: Record, reason: str) -> Encoded:
+    """Return a bounded description of *record* in place of it, with the *reason* why it is not kept."""
+    return Encoded(payload=_dumps(describe(record, reason)), fidelity=Fidelity.OPAQUE, type=type_name(record))
+
+
+def as_json(record: Record) -> object:
+    """Return *record* as plain JSON values, tagged or described, for people to read."""
+    return json.loads(encode_record(record).payload)
+
+
+def _dumps(tree: object) -> bytes:
+    return json.dumps(tree, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise NotCodableError(f"{text} is not JSON")

@@ -1,0 +1,198 @@
+"""CSV: read by `CsvSource`, written by `CsvSink`."""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from hashlib import blake2b
+from os import PathLike
+
+from agora_core.builtin.csv_layout import Layout, checked_columns, checked_delimiter
+from agora_core.builtin.csv_rows import CsvFile, Dialect, Row
+from agora_core.builtin.output_file import Mode, checked_mode
+from agora_core.builtin.own_thread import OwnThread
+from agora_core.builtin.paths import file_path
+from agora_core.builtin.sink_file import SinkFile
+from agora_core.builtin.source_options import OnBad, checked_encoding, checked_on_bad
+from agora_core.spec.errors import PartialWriteError, RunError
+from agora_core.spec.records import BadRecord, Position, Record
+
+log = logging.getLogger("agora.builtin")
+
+
+class CsvSource:
+    """Reads rows as dicts of text; a file whose name ends in `.gz` is decompressed.
+
+    The first row names the columns, unless *header* does. A row with too many or too few fields, or with broken quotes,
+    becomes a dead letter with its text, or ends the run with `on_bad="fail"`; blank lines are skipped. It can be
+    resumed: in a file that has grown only what is new is read, one that has been replaced is read from its beginning.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        *,
+        delimiter: str = ",",
+        encoding: str = "utf-8",
+        header: Sequence[str] = (),
+        on_bad: OnBad = "dead_letter",
+    ) -> None:
+        self.path = file_path(path, "a CsvSource")
+        columns = checked_columns(header, "header")
+        encoding = checked_encoding(encoding)
+        self.dialect = Dialect(delimiter=checked_delimiter(delimiter), encoding=encoding, header=columns)
+        self.on_bad = checked_on_bad(on_bad)
+        self._thread = OwnThread(f"agora-read-{self.path.name}")
+        self._file: CsvFile | None = None
+        self._begin()
+
+    async def open(self) -> None:
+        """Open the file, to be read from its beginning; raise `RunError` when it cannot be."""
+        await self.close()
+        try:
+            self._file = await self._thread.acquire(lambda: CsvFile(self.path, self.dialect), CsvFile.close)
+        except BaseException:
+            self._thread.end()
+            raise
+        self._begin()
+
+    async def close(self) -> None:
+        """Let go of the file."""
+        file, self._file = self._file, None
+        if file is not None:
+            await self._thread.call(file.close)
+        self._thread.end()
+
+    @property
+    def position(self) -> Position:
+        """How many rows were given, and the digest of their text."""
+        return {"row": self._row, "digest": self._digest.hexdigest()}
+
+    async def resume(self, position: Position) -> None:
+        """Continue at *position*, or at the beginning when the file is another one by now."""
+        if self._file is None:
+            raise RunError(f"{self!r} is not open; call open() before resume()")
+        match position:
+            case {"row": int(row), "digest": str()} if await self._skipped(row) and self.position == position:
+                return
+            case _:
+                extra = {"path": str(self.path)}
+                log.warning("the checkpoint does not fit the file; reading it from its beginning", extra=extra)
+                await self.open()
+
+    async def stream(self) -> AsyncIterator[Record]:
+        """Yield the records one by one."""
+        async for batch in self.batches(1):
+            yield batch[0]
+
+    async def batches(self, size: int, limit: int | None = None) -> AsyncIterator[list[Record]]:
+        """Yield the records in lists of at most *size*, *limit* in all."""
+        opened_here = self._file is None
+        if opened_here:
+            await self.open()
+        try:
+            left = limit
+            while left is None or left > 0:
+                rows = await self._take(size if left is None else min(size, left))
+                if not rows:
+                    return
+                if left is not None:
+                    left -= len(rows)
+                yield [self._judged(row.record) for row in rows]
+        finally:
+            if opened_here:
+                await self.close()
+
+    def __repr__(self) -> str:
+        return f"CsvSource({str(self.path)!r})"
+
+    def _begin(self) -> None:
+        self._row = 0
+        self._digest = blake2b(digest_size=12)
+        self._rows: Sequence[Row] = ()
+        self._next = 0
+
+    async def _skipped(self, count: int) -> bool:
+        """Read over *count* rows; return whether there were so many."""
+        while self._row < count and await self._take(count - self._row):
+            pass
+        return self._row == count
+
+    async def _take(self, count: int) -> Sequence[Row]:
+        """Return the next rows, at most *count*, none at the end."""
+        assert self._file is not None
+        if self._next == len(self._rows):
+            self._rows = await self._thread.call(self._file.read_rows)
+            self._next = 0
+        rows = self._rows[self._next : self._next + count]
+        self._next += len(rows)
+        self._row += len(rows)
+        # Without line ends: the last row may get its own later.
+        text = "".join([row.text.rstrip("\r\n") + "\n" for row in rows])
+        self._digest.update(text.encode("utf-8", "surrogatepass"))
+        return rows
+
+    def _judged(self, record: Record) -> Record:
+        if isinstance(record, BadRecord) and self.on_bad == "fail":
+            raise RunError(str(record.error)) from record.error
+        return record
+
+
+class CsvSink:
+    """Writes records as rows; the first row names the columns.
+
+    The columns are *columns*, else those of the file that is appended to, else the fields of the first record. A
+    record without one of them gets an empty cell; one with a field that has no column is refused. `append` adds to the
+    file. `replace` writes a file beside it, which takes its place when a run has ended well. None is an empty cell,
+    lists and dicts are JSON, moments ISO 8601, bytes base64.
+    """
+
+    atomic = True
+    """A batch that failed as a whole left nothing in the file."""
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        *,
+        mode: Mode = "append",
+        columns: Sequence[str] = (),
+        delimiter: str = ",",
+    ) -> None:
+        self.path = file_path(path, "a CsvSink")
+        self.mode = checked_mode(mode)
+        self.columns = checked_columns(columns, "columns")
+        self.delimiter = checked_delimiter(delimiter)
+        self._file = SinkFile(self.path, self.mode)
+        self._layout = Layout(self.delimiter, self.columns)
+
+    @property
+    def commits_at_close(self) -> bool:
+        """Whether the records count only when the file has taken its place."""
+        return self.mode == "replace"
+
+    async def open(self) -> None:
+        """Open the file, with its directories; a last row that a crash has torn is ended."""
+        self._layout = Layout(self.delimiter, self.columns)
+        await self._file.open(self._layout.prepare)
+
+    async def write_batch(self, records: Sequence[Record]) -> None:
+        """Write a row for each record; raise `PartialWriteError` for those that cannot be one."""
+        text, failed = self._layout.rows(records)
+        if text:
+            await self._file.write(text)
+            self._layout.header_is_written = True
+        if failed:
+            raise PartialWriteError(failed)
+
+    async def flush(self) -> None:
+        """Return when everything is on the disk."""
+        await self._file.flush()
+
+    async def close(self) -> None:
+        """End the file well."""
+        await self._file.close()
+
+    async def abort(self) -> None:
+        """End the file after a failure: a replacement is thrown away."""
+        await self._file.abort()
+
+    def __repr__(self) -> str:
+        return f"CsvSink({str(self.path)!r}, mode={self.mode!r})"

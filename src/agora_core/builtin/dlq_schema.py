@@ -1,0 +1,41 @@
+"""The tables of the SQLite dead-letter store. A change here is a new version, and a migration from the old one."""
+
+from agora_core.builtin.sqlite_owners import OWNERS
+
+APPLICATION_ID = 0x4147444C  # "AGDL"
+VERSION = 1
+
+# Small columns first: whatever is looked up never reads past them into a record's pages. Moments are microseconds
+# since 1970 in UTC. AUTOINCREMENT: a number is never given twice, so that a replay's greatest number is a true bound.
+SCHEMA = f"""
+CREATE TABLE letters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    uid TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL CHECK (state IN ('dead', 'leased', 'replayed', 'parked', 'discarded')),
+    pipeline_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    stage TEXT NOT NULL,
+    sink TEXT NOT NULL,
+    error_type TEXT NOT NULL,
+    first_failed_at INTEGER NOT NULL,
+    last_failed_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    lease_token TEXT,
+    lease_until INTEGER,
+    codec TEXT NOT NULL,
+    type TEXT NOT NULL,
+    fidelity TEXT NOT NULL CHECK (fidelity IN ('exact', 'opaque')),
+    crc INTEGER NOT NULL,
+    error_message TEXT NOT NULL,
+    error_traceback TEXT NOT NULL,
+    attempts_log TEXT NOT NULL DEFAULT '[]',
+    origin_is TEXT NOT NULL CHECK (origin_is IN ('unknown', 'record', 'kept')),
+    record BLOB NOT NULL,
+    origin BLOB
+) STRICT;
+CREATE INDEX by_state ON letters (state);
+CREATE INDEX by_pipeline ON letters (pipeline_id, state);
+CREATE INDEX by_run ON letters (run_id);
+CREATE INDEX by_group ON letters (pipeline_id, stage, error_type, state, first_failed_at);
+{OWNERS}
+"""

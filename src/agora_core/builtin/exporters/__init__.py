@@ -1,0 +1,1 @@
+"""The built-in health exporters, one a file."""

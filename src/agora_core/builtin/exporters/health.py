@@ -1,0 +1,178 @@
+"""`/health`: the worker and every pipeline as JSON."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from agora_core.builtin.exporters.rendering import Fragments, KeptReplies
+from agora_core.spec.health import HealthReply, HealthRequest, PipelineState, PipelineStatus, WorkerStatus
+from agora_core.spec.letters import LetterState
+from agora_core.spec.redaction import redact
+from agora_core.spec.runs import Outcome, Run, RunSummary
+
+LAG_SECONDS = 1.0
+"""From this lag of the event loop on the worker counts as degraded: some pipeline keeps the others waiting."""
+
+_WELL = frozenset({PipelineState.REGISTERED, PipelineState.WAITING, PipelineState.RUNNING, PipelineState.COMPLETED})
+_UNRESOLVED = (LetterState.DEAD, LetterState.LEASED, LetterState.PARKED)
+
+
+class Overall(StrEnum):
+    """The worker in one word."""
+
+    OK = "ok"
+    """Every pipeline does what its schedule says, its last run ended well, and no dead letter waits for anyone."""
+    DEGRADED = "degraded"
+    """Work goes on, but someone should look.
+
+    A pipeline is retrying, paused, stopped or gave up, or failed the last time; or it has unresolved dead letters;
+    or the event loop is a second or more late, or stands still in a pipeline.
+    """
+    FAILING = "failing"
+    """No work goes on: the event loop is stalled, or every pipeline that has not completed gave up."""
+
+
+class Health:
+    """Publishes all of the worker's status as JSON: 200 while the worker works, 503 while its loop is stalled.
+
+    Above a hundred pipelines the answer may be a second old.
+    """
+
+    path = "/health"
+    needs_token = True
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._fragments = Fragments(_fragment)
+        self._kept = KeptReplies(monotonic)
+
+    def export(self, status: WorkerStatus, request: HealthRequest) -> HealthReply:
+        """Return the document, a pipeline a line."""
+        return self._kept.get("json", len(status.pipelines), lambda: self._render(status))
+
+    def _render(self, status: WorkerStatus) -> HealthReply:
+        pipelines = self._fragments.of(status.pipelines)
+        word = _overall(status, [well for well, _ in pipelines])
+        head = f'{{"status": "{word}", "worker": {_json(_worker(status))}, "pipelines": [\n'
+        body = b"".join([head.encode(), b",\n".join(text for _, text in pipelines), b"\n]}\n"])
+        return HealthReply(
+            body=body, content_type="application/json; charset=utf-8", status=503 if status.stalled else 200
+        )
+
+
+def _overall(status: WorkerStatus, well: list[bool]) -> Overall:
+    """Return the worker in one word, given whether each of its pipelines is well."""
+    left = [pipeline for pipeline in status.pipelines if pipeline.state is not PipelineState.COMPLETED]
+    gave_up = bool(left) and all(pipeline.state is PipelineState.FAILED for pipeline in left)
+    if status.stalled or gave_up:
+        return Overall.FAILING
+    late = status.loop_lag_seconds >= LAG_SECONDS or bool(status.stalled_in)
+    return Overall.OK if all(well) and not late else Overall.DEGRADED
+
+
+def _well(pipeline: PipelineStatus) -> bool:
+    """Whether there is nothing about *pipeline* that someone should look at."""
+    unresolved = sum((pipeline.dlq or {}).get(state, 0) for state in _UNRESOLVED)
+    return pipeline.state in _WELL and not pipeline.consecutive_errors and not unresolved
+
+
+def _fragment(pipeline: PipelineStatus) -> tuple[bool, bytes]:
+    return _well(pipeline), _json(_pipeline(pipeline)).encode()
+
+
+def _worker(status: WorkerStatus) -> dict[str, object]:
+    return {
+        "version": status.version,
+        "started_at": _iso(status.started_at),
+        "uptime_seconds": _seconds(status.now - status.started_at),
+        "now": _iso(status.now),
+        "stopping": status.stopping,
+        "loop_lag_seconds": _number(status.loop_lag_seconds),
+        "stall_seconds": _number(status.stall_seconds),
+        "stalled": status.stalled,
+        "stalled_in": redact(status.stalled_in) or None,
+        "unauthorized_requests": status.unauthorized_requests,
+    }
+
+
+def _pipeline(pipeline: PipelineStatus) -> dict[str, object]:
+    return {
+        "id": pipeline.id,
+        "state": pipeline.state,
+        "schedule": redact(pipeline.schedule),
+        "reason": redact(pipeline.reason) or None,
+        "next_run_at": _iso(pipeline.next_run_at),
+        "current_run": _run(pipeline.current_run),
+        "last_run": _run(pipeline.last_run),
+        "last_success_at": _iso(pipeline.last_success_at),
+        "max_staleness_seconds": _seconds(pipeline.max_staleness),
+        "runs": {outcome: pipeline.runs.get(outcome, 0) for outcome in Outcome},
+        "totals": _counts(pipeline.totals),
+        "ticks_skipped": dict(sorted(pipeline.ticks_skipped.items())),
+        "consecutive_errors": pipeline.consecutive_errors,
+        "max_consecutive_errors": pipeline.max_consecutive_errors,
+        "last_error": _redacted(pipeline.last_error),
+        "dlq": _dlq(pipeline),
+    }
+
+
+def _dlq(pipeline: PipelineStatus) -> dict[str, object] | None:
+    if pipeline.dlq is None:
+        return None
+    return {
+        "entries": dict(sorted(pipeline.dlq.items())),
+        "oldest": _iso(pipeline.dlq_oldest),
+        "write_failures": pipeline.dlq_write_failures,
+    }
+
+
+def _run(run: Run | None) -> dict[str, object] | None:
+    if run is None:
+        return None
+    return {
+        "id": run.id,
+        "number": run.number,
+        "attempt": run.attempt,
+        "slot": _iso(run.slot),
+        "started_at": _iso(run.started_at),
+        "ended_at": _iso(run.ended_at),
+        "duration_seconds": _seconds(None if run.ended_at is None else run.ended_at - run.started_at),
+        "outcome": run.outcome,
+        "counts": _counts(run.summary),
+        "error": _redacted(run.error),
+    }
+
+
+def _counts(summary: RunSummary) -> dict[str, int]:
+    return {
+        "read": summary.consumed,
+        "written": summary.written,
+        "filtered": summary.filtered,
+        "dead": summary.dead,
+        "in_flight": summary.in_flight,
+    }
+
+
+def _redacted(text: str | None) -> str | None:
+    return None if text is None else redact(text)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _seconds(span: timedelta | None) -> float | None:
+    return None if span is None else round(span.total_seconds(), 3)
+
+
+def _number(value: float) -> float | None:
+    """Return *value* as JSON can have it: there is no infinity and no NaN."""
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def _json(value: dict[str, object]) -> str:
+    return json.dumps(value, allow_nan=False)

@@ -1,0 +1,186 @@
+"""`SqliteDlq`: dead letters in a SQLite file, durable when `put` returns, shared by processes."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from agora_core.builtin import dlq_queries as queries
+from agora_core.builtin.dlq_rows import letter_of, log_with, row_of
+from agora_core.builtin.dlq_schema import APPLICATION_ID, SCHEMA, VERSION
+from agora_core.builtin.sqlite_file import SqliteFile
+from agora_core.builtin.sqlite_moments import microseconds, moment
+from agora_core.builtin.sqlite_store import SqliteStore
+from agora_core.spec.letters import DeadLetter, Failure, LetterGroup, LetterQuery, LetterState
+from agora_core.spec.system_clock import SystemClock
+from agora_core.spec.time import Clock
+
+_DISCARDED_AT_ONCE = 1000
+_LONGEST_LEASE = timedelta(days=36500)
+
+
+class SqliteDlq:
+    """Keeps dead letters in the SQLite file *path*, which is made when it is opened.
+
+    Waits *busy_timeout_seconds* for other processes that write it. *clock* tells when leases are over.
+    """
+
+    def __init__(
+        self,
+        path: str | Path = ".agora/dead_letters.db",
+        *,
+        busy_timeout_seconds: float = 5.0,
+        clock: Clock | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self._clock = clock or SystemClock()
+        self._store = SqliteStore(
+            SqliteFile(
+                path=self.path,
+                kind="dead-letter store",
+                application_id=APPLICATION_ID,
+                version=VERSION,
+                schema=SCHEMA,
+                busy_timeout_seconds=busy_timeout_seconds,
+            )
+        )
+
+    def __repr__(self) -> str:
+        return f"SqliteDlq({str(self.path)!r})"
+
+    async def open(self) -> None:
+        """Make the file, or refuse what is there with `ConfigError`; opens are counted."""
+        await self._store.open()
+
+    async def close(self) -> None:
+        """Write what still waits; the last close lets go of the file."""
+        await self._store.close()
+
+    async def put(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep *letters*, on disk when it returns; several calls at one time share a commit."""
+        if not letters:
+            return
+        rows: list[dict[str, object]] = []
+
+        def prepare() -> int:
+            rows.extend(row_of(letter) for letter in letters)
+            return sum(_size(row) for row in rows)
+
+        def insert(connection: sqlite3.Connection) -> None:
+            connection.executemany(queries.INSERT, rows)
+
+        await self._store.write(insert, prepare=prepare)
+
+    async def find(self, query: LetterQuery, *, limit: int | None = None, after_id: int = 0) -> list[DeadLetter]:
+        """Return the letters that match, by id."""
+        now = self._now()
+        statement = queries.find(query, now=now, limit=limit, after_id=after_id)
+        return await self._store.read(
+            lambda reader: [letter_of(row, now) for row in reader.execute(statement.sql, statement.parameters)]
+        )
+
+    async def count(self, query: LetterQuery) -> int:
+        """Return how many letters match."""
+        statement = queries.count(query, now=self._now())
+        return await self._store.read(lambda reader: _one(reader.execute(statement.sql, statement.parameters)))
+
+    async def stats(self) -> Sequence[LetterGroup]:
+        """Return the counts of all letters by pipeline, stage, error type and state, largest first."""
+        now = self._now()
+        rows = await self._store.read(
+            lambda reader: [
+                *reader.execute(queries.STATS_OF_SETTLED),
+                *reader.execute(queries.STATS_OF_LEASED, [now]),
+            ]
+        )
+        return _groups(rows)
+
+    async def last_id(self) -> int:
+        """Return the greatest id, or 0 when the store is empty."""
+        return await self._store.read(lambda reader: _one(reader.execute(queries.LAST_ID)))
+
+    async def lease(self, query: LetterQuery, *, token: str, lasting: timedelta, limit: int) -> list[DeadLetter]:
+        """Take up to *limit* matching letters, the oldest first, under *token*; each counts an attempt."""
+        now = self._now()
+        until = now + min(lasting, _LONGEST_LEASE) // timedelta(microseconds=1)
+        statement = queries.lease(query, now=now, token=token, until=until, limit=limit)
+        rows = await self._store.write(lambda writer: writer.execute(statement.sql, statement.parameters).fetchall())
+        letters = await self._store.aside(lambda: [letter_of(row, now) for row in rows])
+        # Whoever leases them holds them, however short the lease is.
+        held = [replace(letter, state=LetterState.LEASED) for letter in letters]
+        return sorted(held, key=lambda letter: letter.id)
+
+    async def resolve(self, ids: Sequence[int], *, token: str, state: LetterState) -> int:
+        """Move the letters that *token* still holds to *state*; return how many were moved."""
+        if state not in (LetterState.REPLAYED, LetterState.PARKED):
+            raise ValueError(f"a leased letter becomes replayed or parked, not {state!r}")
+        parameters = [state.value, queries.as_list(ids), token]
+        moved: int = await self._store.write(lambda writer: writer.execute(queries.RESOLVE, parameters).rowcount)
+        return moved
+
+    async def give_back(self, failed: Mapping[int, Failure | None], *, token: str) -> int:
+        """Make letters that *token* holds dead again, with the failure of this attempt, or None if it was not tried."""
+        now = self._now()
+
+        def give(writer: sqlite3.Connection) -> int:
+            return sum(_give_back(writer, number, failure, token, now) for number, failure in failed.items())
+
+        given: int = await self._store.write(give)
+        return given
+
+    async def discard(self, query: LetterQuery) -> int:
+        """Mark matching dead or parked letters as discarded; return how many."""
+        newest = await self.last_id()
+        bound = newest if query.up_to_id is None else min(query.up_to_id, newest)
+        statement = queries.discard(replace(query, up_to_id=bound), now=self._now(), limit=_DISCARDED_AT_ONCE)
+        total, done = 0, _DISCARDED_AT_ONCE
+        # In pieces, so that letters put meanwhile do not wait for all of it.
+        while done == _DISCARDED_AT_ONCE:
+            done = await self._store.write(lambda writer: writer.execute(statement.sql, statement.parameters).rowcount)
+            total += done
+        return total
+
+    def _now(self) -> int:
+        return microseconds(self._clock.now())
+
+
+def _give_back(writer: sqlite3.Connection, number: int, failure: Failure | None, token: str, now: int) -> bool:
+    held = writer.execute(queries.HELD, [number, token]).fetchone()
+    if held is None:
+        return False
+    if failure is None:
+        writer.execute(queries.GIVE_BACK_UNTRIED, [number])
+    else:
+        writer.execute(queries.GIVE_BACK_FAILED, [log_with(held[0], failure), now, number])
+    return True
+
+
+def _groups(rows: Sequence[tuple[str, str, str, str, int, int, int]]) -> list[LetterGroup]:
+    """Return a group for each set of rows with the same names: dead letters and those whose lease is over are one."""
+    parts = defaultdict(list)
+    for *names, count, oldest, newest in rows:
+        parts[tuple(names)].append((count, oldest, newest))
+    groups = [
+        LetterGroup(
+            pipeline_id=pipeline_id,
+            stage=stage,
+            error_type=error_type,
+            state=LetterState(state),
+            count=sum(count for count, _, _ in found),
+            oldest=moment(min(oldest for _, oldest, _ in found)),
+            newest=moment(max(newest for _, _, newest in found)),
+        )
+        for (pipeline_id, stage, error_type, state), found in parts.items()
+    ]
+    return sorted(groups, key=lambda group: (-group.count, group.pipeline_id, group.stage, group.error_type))
+
+
+def _one(cursor: sqlite3.Cursor) -> int:
+    (number,) = cursor.fetchone()
+    return int(number)
+
+
+def _size(row: Mapping[str, object]) -> int:
+    return sum(len(value) for value in row.values() if isinstance(value, str | bytes))

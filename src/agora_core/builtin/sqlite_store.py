@@ -1,0 +1,187 @@
+"""A SQLite file as the stores use it: opened and closed by count, written by one thread, read by another."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from threading import Lock, Thread
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from agora_core.builtin.sqlite_checkpoint import CheckpointLock
+from agora_core.builtin.sqlite_creation import prepare
+from agora_core.builtin.sqlite_file import FORBIDDEN, SqliteFile
+from agora_core.builtin.sqlite_owners import claim, leave
+from agora_core.builtin.sqlite_transaction import Job, Work, weightless
+from agora_core.builtin.sqlite_writer import SqliteWriter
+from agora_core.spec.errors import ConfigError, StoreError
+from agora_core.spec.numbers import finite_number
+
+T = TypeVar("T")
+
+_LONGEST_BUSY_TIMEOUT = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """All that is held between the first open and the last close."""
+
+    key: str
+    lock: CheckpointLock
+    writer: SqliteWriter
+    reader: sqlite3.Connection
+    reading: ThreadPoolExecutor
+
+
+class SqliteStore:
+    """One file, shared by all who open it; bound to no event loop."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+        self._gate = Lock()
+        self._opens = 0
+        self._opened: _Opened | None = None
+
+    async def open(self) -> None:
+        """Check, make and open the file at the first call; count the others."""
+        opening = _Errand(self._open)
+        try:
+            await opening.ended()
+        except asyncio.CancelledError:
+            # The thread cannot be cancelled. What it opened after all, nobody else would close.
+            if not opening.failed:
+                await _Errand(self._close).ended()
+            raise
+
+    async def close(self) -> None:
+        """Write what still waits and let go of everything at the last call; a call too many does nothing."""
+        await _Errand(self._close).ended()
+
+    async def write(self, work: Work, *, prepare: Callable[[], int] = weightless) -> Any:  # whatever *work* returns
+        """Do *work* in a transaction, *prepare* before it, and return what *work* did once that is on disk."""
+        return await self._held().writer.write(Job(work=work, prepare=prepare))
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do *work*, which sees the file as it is at one moment, on the reading thread."""
+        held = self._held()
+        return await self.aside(lambda: self._look(held.reader, work))
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do *work* on the reading thread."""
+        try:
+            waiter = self._held().reading.submit(work)
+        except RuntimeError as exc:  # closed meanwhile, or no thread left
+            raise StoreError(f"{self._file.name} cannot be read: {exc}") from exc
+        return await asyncio.wrap_future(waiter)
+
+    @property
+    def commits(self) -> int:
+        """How many transactions were written since the first open."""
+        return self._held().writer.commits
+
+    def _held(self) -> _Opened:
+        if self._opened is None:
+            raise StoreError(f"{self._file.name} is not open; await its open() first")
+        return self._opened
+
+    def _look(self, reader: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            reader.execute("BEGIN")
+            try:
+                return work(reader)
+            finally:
+                if reader.in_transaction:
+                    reader.execute("ROLLBACK")
+        except sqlite3.Error as exc:
+            raise self._file.explain(exc) from exc
+
+    def _open(self) -> None:
+        with self._gate:
+            if self._opens == 0:
+                self._opened = self._acquire()
+            self._opens += 1
+
+    def _acquire(self) -> _Opened:
+        finite_number("busy_timeout_seconds", self._file.busy_timeout_seconds, least=0, most=_LONGEST_BUSY_TIMEOUT)
+        key = uuid4().hex
+        try:
+            prepare(self._file)
+            with ExitStack() as held:
+                lock = CheckpointLock(self._file)
+                held.callback(lock.close)
+                connection = self._file.connect(writing=True)
+                held.callback(connection.close)
+                with lock.writing():
+                    claim(connection, key)  # a true write, so that a store that cannot be written is refused now
+                reader = self._file.connect(writing=False)
+                held.callback(reader.close)
+                writer = SqliteWriter(self._file, connection, lock)
+                writer.start()
+                held.pop_all()
+        except (sqlite3.Error, OSError) as exc:
+            raise self._refusal(exc) from exc
+        reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"agora reads {self._file.path.name}")
+        return _Opened(key=key, lock=lock, writer=writer, reader=reader, reading=reading)
+
+    def _refusal(self, error: Exception) -> Exception:
+        """Return *error* for someone who has only just asked for the store: permissions are theirs to mend."""
+        if isinstance(error, OSError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in FORBIDDEN:
+            return ConfigError(f"{self._file.name} cannot be written: {error}; {self._file.permissions()}")
+        return self._file.explain(error)
+
+    def _close(self) -> None:
+        with self._gate:
+            self._opens = max(self._opens - 1, 0)
+            if self._opens > 0 or self._opened is None:
+                return
+            held, self._opened = self._opened, None
+            held.reading.shutdown(wait=True)
+            held.reader.close()
+            connection = held.writer.stop()
+            if connection is not None:
+                with held.lock.alone():
+                    leave(connection, held.key)
+                    connection.close()
+            held.lock.close()
+
+
+class _Errand:
+    """Something done on a thread of its own: those of the loop may all be busy with the user's blocking calls."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._done: Future[None] = Future()
+        self._thread = Thread(target=self._run, name="agora opens or closes a store", daemon=True)
+        self.failed = False
+
+    async def ended(self) -> None:
+        """Do it and wait for its end, whatever happens: a cancellation meanwhile is raised then."""
+        try:
+            self._thread.start()
+        except RuntimeError as exc:
+            raise StoreError(f"a store cannot be opened or closed: {exc}") from exc
+        waiter = asyncio.wrap_future(self._done)
+        cancelled: asyncio.CancelledError | None = None
+        while not waiter.done():
+            try:
+                await asyncio.wait({waiter})
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+        self._thread.join()  # it has nothing left to do
+        error = waiter.exception()
+        if cancelled is not None:
+            raise cancelled
+        if error is not None:
+            raise error
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        # Handed over to the coroutine that waits.
+        except BaseException as exc:  # noqa: BLE001
+            self.failed = True
+            self._done.set_exception(exc)
+        else:
+            self._done.set_result(None)
