@@ -1,0 +1,1 @@
+"""Records move: pipelines built, run, and their dead letters replayed."""

@@ -1,0 +1,92 @@
+"""Opens what a source gives: lists or single records, asynchronous or not."""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import Parameter, isasyncgen, isawaitable, isgenerator, signature
+from typing import Any
+
+from agora_core.spec.errors import RunError
+from agora_core.spec.records import Record, Source
+
+END = object()
+"""Given by `Feed.next_list` in place of a list when there is no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """What a source gave to be iterated over."""
+
+    name: str
+    lists: bool
+    iterator: AsyncIterator[Any] | Iterator[Any]
+
+    async def next_list(self) -> list[Record] | object:
+        """Return the next list, which may be the source's own, or `END`."""
+        if isinstance(self.iterator, AsyncIterator):
+            given = await anext(self.iterator, END)
+        else:
+            given = next(self.iterator, END)
+        return given if given is END else self._listed(given)
+
+    async def close(self) -> None:
+        """End the generator, so that its `finally` runs now; what is no generator is the source's own to close."""
+        if isasyncgen(self.iterator):
+            await self.iterator.aclose()
+        elif isgenerator(self.iterator):
+            self.iterator.close()
+
+    def _listed(self, given: object) -> list[Record]:
+        if isinstance(given, Sequence | Iterator) and not isinstance(given, str | bytes | bytearray | memoryview):
+            return given if isinstance(given, list) else list(given)
+        raise RunError(
+            f"{self.name}.batches() gave an object of type {type(given).__name__!r}; it must give lists of records "
+            "(single records come from stream())"
+        )
+
+
+async def open_feed(source: Source, *, size: int, limit: int | None) -> Feed:
+    """Start reading *source*; one that gives lists is told to give at most *size* in each and *limit* in all."""
+    name = type(source).__name__
+    batches = getattr(source, "batches", None)
+    lists = callable(batches)
+    if callable(batches):
+        method, given = "batches", _ask(batches, size=size if limit is None else min(size, limit), limit=limit)
+    else:
+        method, given = "stream", source.stream()
+    if isawaitable(given):
+        given = await given
+    return Feed(name=name, lists=lists, iterator=_iterator(given, f"{name}.{method}()"))
+
+
+def _iterator(given: object, called: str) -> AsyncIterator[Any] | Iterator[Any]:
+    if hasattr(given, "__aiter__"):
+        asynchronous: AsyncIterator[Any] = given.__aiter__()
+        return asynchronous
+    if hasattr(given, "__iter__") and not isinstance(given, str | bytes | Mapping):
+        plain: Iterator[Any] = iter(given)
+        return plain
+    raise RunError(
+        f"{called} gave an object of type {type(given).__name__!r}, not records to iterate over; use `yield`"
+    )
+
+
+def _ask(batches: Callable[..., Any], *, size: int, limit: int | None) -> object:
+    """Call `batches` with as much of size and limit as it takes."""
+    known = {"size": size, "limit": limit}
+    try:
+        parameters = list(signature(batches).parameters.values())
+    except (TypeError, ValueError):
+        return batches(size, limit)
+    places: list[object] = []
+    by_name: dict[str, object] = {}
+    unnamed = [known[name] for name in known if name not in {each.name for each in parameters}]
+    for each in parameters:
+        if each.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
+            continue
+        if each.name in known and each.kind is not Parameter.POSITIONAL_ONLY:
+            by_name[each.name] = known[each.name]
+        elif each.name in known:
+            places.append(known[each.name])
+        elif each.default is Parameter.empty and unnamed:
+            places.append(unnamed.pop(0))
+    return batches(*places, **by_name)

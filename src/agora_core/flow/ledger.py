@@ -1,0 +1,81 @@
+"""Counts every record of a run, and asserts that none appeared or vanished."""
+
+from datetime import timedelta
+
+from agora_core.spec.errors import ConservationError
+from agora_core.spec.runs import RunSummary
+
+
+class Ledger:
+    """The records of one run by where they are. Each count comes from the length of a list, once per batch."""
+
+    def __init__(self) -> None:
+        self.consumed = 0
+        self.written = 0
+        self.filtered = 0
+        self.dead = 0
+        self.in_hand = 0
+        """Read, and not yet through the pipeline."""
+        self.unflushed = 0
+        """Written, and not yet acknowledged by the sinks' `flush`."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many records have not come to their end."""
+        return self.in_hand + self.unflushed
+
+    @property
+    def ended(self) -> int:
+        """How many records are through the pipeline."""
+        return self.unflushed + self.written + self.filtered + self.dead
+
+    def read(self, count: int) -> None:
+        """Count records that came from the source."""
+        self.consumed += count
+        self.in_hand += count
+
+    def done(self, *, delivered: int, filtered: int, dead: int) -> None:
+        """Count what became of records in hand; *delivered* ones wait for their acknowledgement."""
+        self.in_hand -= delivered + filtered + dead
+        self.unflushed += delivered
+        self.filtered += filtered
+        self.dead += dead
+        self.check()
+
+    def acknowledge(self) -> None:
+        """Count everything that was delivered as written."""
+        self.written += self.unflushed
+        self.unflushed = 0
+
+    def batch_done(self) -> None:
+        """Assert that every record in hand came to an end."""
+        if self.in_hand:
+            raise ConservationError(f"a batch ended with {self.in_hand} records in hand: {self._told()}")
+
+    def check(self) -> None:
+        """Assert that every record is somewhere."""
+        counted = self.written + self.filtered + self.dead + self.in_flight
+        if counted != self.consumed or self.in_hand < 0:
+            raise ConservationError(f"records appeared or vanished: {self._told()}")
+
+    def assert_conserved(self, *, ended_well: bool) -> None:
+        """Assert that every record is somewhere, and after a run that *ended_well* that none is in flight."""
+        self.check()
+        if ended_well and self.in_flight:
+            raise ConservationError(f"a run ended with records in flight: {self._told()}")
+
+    def summary(self, *, seconds: float, stopped_early: bool) -> RunSummary:
+        """Return the counts as a value."""
+        return RunSummary(
+            consumed=self.consumed,
+            written=self.written,
+            filtered=self.filtered,
+            dead=self.dead,
+            in_flight=self.in_flight,
+            elapsed=timedelta(seconds=seconds),
+            stopped_early=stopped_early,
+        )
+
+    def _told(self) -> str:
+        parts = f"{self.written} written, {self.filtered} filtered, {self.dead} dead, {self.in_flight} in flight"
+        return f"{self.consumed} read, {parts}"

@@ -1,0 +1,94 @@
+"""Decides, without doing anything, how a dead letter goes through its pipeline again."""
+
+from dataclasses import dataclass, replace
+
+from agora_core.flow.bound import BoundPipeline
+from agora_core.flow.replay_summary import ReplayMode
+from agora_core.spec.errors import ConfigError, did_you_mean
+from agora_core.spec.letters import (
+    SINK_WRITE,
+    SOURCE_RECORD,
+    DeadLetter,
+    Fidelity,
+    LetterQuery,
+    LetterState,
+    NoRecord,
+)
+from agora_core.spec.records import Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How one letter is replayed."""
+
+    letter: DeadLetter
+    record: Record
+    enters_at: int
+    """How many of the stages are behind it."""
+    sinks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a letter cannot be replayed."""
+
+    reason: str
+
+
+def check_query(pipeline: BoundPipeline, query: LetterQuery, mode: ReplayMode) -> LetterQuery:
+    """Return the query as the store is asked, or refuse one that no letter of this pipeline can match."""
+    known = pipeline.stages
+    if query.stage is not None and query.stage not in known:
+        hint = did_you_mean(query.stage, known)
+        raise ConfigError(f"pipeline {pipeline.id!r} has no stage {query.stage!r}; known: {', '.join(known)}{hint}")
+    if mode is ReplayMode.SINK and query.stage not in (None, SINK_WRITE):
+        raise ConfigError(f"mode 'sink' replays letters of the stage {SINK_WRITE!r} only, not of {query.stage!r}")
+    if query.states and LetterState.DEAD not in query.states:
+        raise ConfigError("only letters in the state 'dead' can be replayed")
+    # Leased ones too: a lease that is over belongs to a replay that was killed.
+    states = (LetterState.DEAD, LetterState.LEASED)
+    return replace(query, pipeline_id=query.pipeline_id or pipeline.id, states=states)
+
+
+def way_of(pipeline: BoundPipeline, letter: DeadLetter, mode: ReplayMode) -> Way | Refusal:
+    """Return how *letter* goes through *pipeline* in this *mode*, or why it cannot."""
+    if mode is ReplayMode.AUTO:
+        mode = ReplayMode.PIPELINE if _has_origin(letter) else ReplayMode.RESUME
+    obstacle = _misfit(pipeline, letter) or _loss(letter, mode)
+    if obstacle:
+        return Refusal(obstacle)
+    whole = mode is ReplayMode.PIPELINE
+    return Way(
+        letter=letter,
+        record=letter.origin if whole else letter.record,
+        enters_at=0 if whole else pipeline.stages.index(letter.stage) - 1,
+        sinks=(letter.sink,) if letter.sink else pipeline.sink_names,
+    )
+
+
+def _has_origin(letter: DeadLetter) -> bool:
+    return not isinstance(letter.origin, NoRecord)
+
+
+def _misfit(pipeline: BoundPipeline, letter: DeadLetter) -> str:
+    """Return why *letter* is none that this pipeline can replay, or an empty string."""
+    if letter.stage == SOURCE_RECORD:
+        return "the source could not read it, and only the source can"
+    if letter.stage not in pipeline.stages:
+        return f"the pipeline has no stage {letter.stage!r} any more"
+    if letter.sink and letter.sink not in pipeline.sink_names:
+        return f"the pipeline has no sink {letter.sink!r} any more"
+    return ""
+
+
+def _loss(letter: DeadLetter, mode: ReplayMode) -> str:
+    """Return what is missing to replay *letter* in this *mode*, or an empty string."""
+    if mode is ReplayMode.SINK and letter.stage != SINK_WRITE:
+        return f"mode 'sink' replays letters of the stage {SINK_WRITE!r} only"
+    if mode is ReplayMode.PIPELINE:
+        return "" if _has_origin(letter) else "the source's record is not known; use mode 'resume'"
+    if letter.fidelity is Fidelity.OPAQUE:
+        # The source's record may be there all the same: an origin that is known is exact.
+        hint = "; use mode 'pipeline', since the source's record is known" if _has_origin(letter) else ""
+        return f"only a description of the record could be kept{hint}"
+    return ""
