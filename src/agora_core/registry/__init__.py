@@ -1,0 +1,1 @@
+"""Plugins found, offers collected, parts built from the names that users choose, config files read."""
