@@ -1,0 +1,144 @@
+"""`ScheduledPipeline`: a pipeline's factory, its schedule, and what happens when it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from inspect import iscoroutine
+from typing import Any, Protocol
+
+from agora_core import spec
+from agora_core.runner import arguments
+from agora_core.runner.schedule import Schedule
+from agora_core.spec.errors import ConfigError
+from agora_core.spec.offers import Choice, late
+
+_run_alone: Callable[..., Awaitable[spec.PipelineStatus]] = late("agora_core.runner.worker:run_alone")
+
+
+class Worker(Protocol):
+    """What a registered pipeline may ask of the worker that runs it."""
+
+    def status_of(self, pipeline_id: str) -> spec.PipelineStatus:
+        """Return the pipeline as it is now."""
+
+    def stop_one(self, pipeline_id: str) -> None:
+        """Let the pipeline end; may be called from any thread."""
+
+
+class ScheduledPipeline:
+    """Builds a pipeline anew for each run, whenever its schedule says so.
+
+    *factory* is an async function without parameters that returns what `Pipeline.build` gives, or anything with an
+    async `run(max_records=None)`. *backoff_policy* is a name, a `Choice`, or an object with `delay`; by default the
+    wait after a failure grows from *error_backoff_seconds* by doubling. `start()` runs it
+    alone; `WorkerPool` runs many.
+    """
+
+    __slots__ = (
+        "_stop_asked",
+        "_worker",
+        "backoff_policy",
+        "error_backoff_seconds",
+        "factory",
+        "id",
+        "max_consecutive_errors",
+        "max_records",
+        "run_timeout_seconds",
+        "schedule",
+    )
+
+    def __init__(  # noqa: PLR0913, PLR0917  # the arguments of the face, all but two of them optional
+        self,
+        factory: Callable[[], Awaitable[Any]],
+        schedule: Choice,
+        pipeline_id: str = "scheduled",
+        max_records: int | None = None,
+        max_consecutive_errors: int = 5,
+        error_backoff_seconds: float = 60.0,
+        backoff_policy: str | Choice | spec.BackoffPolicy | None = None,
+        run_timeout_seconds: float | None = None,
+    ) -> None:
+        self.id = arguments.pipeline_id(pipeline_id)
+        self.factory = _factory(factory)
+        self.schedule = Schedule.from_choice(_schedule(schedule))
+        self.max_records = arguments.count_or_none("max_records", max_records)
+        self.max_consecutive_errors = arguments.count("max_consecutive_errors", max_consecutive_errors)
+        self.error_backoff_seconds = arguments.seconds("error_backoff_seconds", error_backoff_seconds)
+        self.backoff_policy = _policy(backoff_policy)
+        self.run_timeout_seconds = arguments.seconds_or_none("run_timeout_seconds", run_timeout_seconds)
+        self._stop_asked = False
+        self._worker: Worker | None = None
+
+    def __repr__(self) -> str:
+        return f"ScheduledPipeline({self.id!r}, {str(self.schedule)!r}, {self.state.value})"
+
+    @property
+    def state(self) -> spec.PipelineState:
+        """What it is doing."""
+        return self.status.state
+
+    @property
+    def status(self) -> spec.PipelineStatus:
+        """All that is known of it, as it is now."""
+        if self._worker is None:
+            return spec.PipelineStatus(
+                id=self.id, schedule=str(self.schedule), max_consecutive_errors=self.max_consecutive_errors
+            )
+        return self._worker.status_of(self.id)
+
+    @property
+    def stop_asked(self) -> bool:
+        """Whether `stop()` was called."""
+        return self._stop_asked
+
+    async def start(self) -> spec.PipelineStatus:
+        """Run it alone until its schedule ends, it gives up, or `stop()` is called; return its last status.
+
+        A factory that is a programming error raises `FactoryError`. Cancelling this cancels the run that is going on.
+        """
+        return await _run_alone(scheduled=self)
+
+    def stop(self) -> None:
+        """Let it end: at once while it waits, else when its run has ended; before the start, it never starts.
+
+        May be called from any thread and from signal handlers.
+        """
+        self._stop_asked = True
+        if self._worker is not None:
+            self._worker.stop_one(self.id)
+
+    def join(self, worker: Worker) -> None:
+        """Become *worker*'s; called by the worker when it starts."""
+        if self._worker is not None:
+            raise ConfigError(f"pipeline {self.id!r} has been started already; make a new ScheduledPipeline")
+        self._worker = worker
+
+
+def _factory(value: Any) -> Callable[[], Awaitable[Any]]:
+    if iscoroutine(value):
+        value.close()
+        raise ConfigError("factory must be the async function itself, not its result: write factory=build, not build()")
+    if not callable(value):
+        what = "the pipeline " if callable(getattr(value, "run", None)) else ""
+        raise ConfigError(
+            f"factory must be an async function that builds the pipeline anew for each run, not {what}{value!r}"
+        )
+    return value  # type: ignore[no-any-return]  # callable() does not narrow Any
+
+
+def _schedule(value: object) -> Choice:
+    if not isinstance(value, Choice):
+        raise ConfigError(f"schedule must be a Schedule, such as Schedule.every(hours=6), not {value!r}")
+    return value
+
+
+def _policy(value: object) -> Choice | spec.BackoffPolicy | None:
+    if value is None or isinstance(value, Choice):
+        return value
+    if isinstance(value, str) and value:
+        return Choice(value)
+    if callable(getattr(value, "delay", None)) and not isinstance(value, type):
+        return value  # type: ignore[return-value]  # duck typing: an object with `delay` is a policy
+    raise ConfigError(
+        f"backoff_policy must be a policy's name, or an object with delay(failures, random), not {value!r}"
+    )
