@@ -1,0 +1,1 @@
+"""The program `agora`: click commands, the only place that prints."""

@@ -1,0 +1,85 @@
+"""The options that the commands around dead letters share: where the stores are, and which letters."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from agora_core.cli.options import Moment, project_options
+from agora_core.spec.errors import ConfigError
+from agora_core.spec.letters import LetterQuery, LetterState
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_FILTERS = (
+    click.option("--id", "ids", type=click.IntRange(min=1), multiple=True, metavar="N", help="Letter N; repeatable."),
+    click.option("--pipeline", metavar="ID", help="Letters of this pipeline."),
+    click.option("--stage", metavar="S", help="Letters of this stage: source_record, middleware:NAME or sink_write."),
+    click.option("--run", metavar="ID", help="Letters of this run."),
+    click.option("--error-type", metavar="T", help="Letters whose first error had this type, such as KeyError."),
+    click.option("--since", type=Moment(), help="Letters that first failed then or later: 2018-02-07, 2h, 7d."),
+    click.option("--until", type=Moment(), help="Letters that first failed before then."),
+)
+
+state_option = click.option(
+    "--state",
+    type=click.Choice([*(state.value for state in LetterState), "all"]),
+    default=LetterState.DEAD.value,
+    show_default=True,
+    help="Letters in this state.",
+)
+limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N letters.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Where the user says that the stores are."""
+
+    module: str | None
+    config: Path | None
+    store: Path | None
+
+    def __post_init__(self) -> None:
+        if sum(place is not None for place in (self.module, self.config, self.store)) > 1:
+            raise ConfigError("give one of --config, --module and --store: letters come from one place")
+
+
+def place_options(command: Command) -> Command:
+    """Add `--config`, `--module` and `--store`."""
+    store = click.option("--store", metavar="PATH", type=click.Path(path_type=Path), help="A dead-letter file.")
+    return project_options(store(command))
+
+
+def filter_options(command: Command) -> Command:
+    """Add the options that say which letters."""
+    for option in reversed(_FILTERS):
+        command = option(command)
+    return command
+
+
+def where_of(options: Mapping[str, Any]) -> Where:
+    """Return the place that the *options* of a command name."""
+    return Where(module=options["module"], config=options["config"], store=options["store"])
+
+
+def query_of(options: Mapping[str, Any], states: Sequence[LetterState] = (LetterState.DEAD,)) -> LetterQuery:
+    """Return the filters among the *options* of a command, over letters in *states*."""
+    since: datetime | None = options["since"]
+    return LetterQuery(
+        ids=options["ids"],
+        pipeline_id=options["pipeline"],
+        run_id=options["run"],
+        stage=options["stage"],
+        error_type=options["error_type"],
+        since=since,
+        until=options["until"],
+        states=states,
+    )
+
+
+def states_of(name: str) -> Sequence[LetterState]:
+    """Return the states that `--state` names."""
+    return tuple(LetterState) if name == "all" else (LetterState(name),)

@@ -1,0 +1,92 @@
+"""The program `agora`: a table of commands, each imported only when it is asked for."""
+
+import gc
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from agora_core.cli.endings import OWN_PROCESS, ending
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "demo": ("agora_core.cli.demo:demo", "Watch scheduled pipelines work on a real feed of earthquakes."),
+    "check": ("agora_core.cli.check:check", "Load everything, say all that is wrong, and start nothing."),
+    "run": ("agora_core.cli.run:run", "Run one pipeline once, now."),
+    "worker": ("agora_core.cli.worker:worker", "Run all pipelines on their schedules, or list them."),
+    "dlq": ("agora_core.cli.dlq:dlq", "Look at dead letters, replay them, discard them."),
+    "plugins": ("agora_core.cli.plugins:plugins", "List the plugins, what they offer and what is missing."),
+    "version": ("agora_core.cli.version:version", "Print the version."),
+}
+"""Name to (`module:attribute`, what `agora --help` says), in the order in which they are listed."""
+
+_COMPLETE = "_AGORA_COMPLETE"
+"""Set by a shell that wants completions; click answers it and leaves."""
+
+_GC_THRESHOLD = 10_000
+"""Objects made before garbage is looked for. What imports make stays: looking among it costs 4 % of a start."""
+
+_PLUGIN_COMMANDS = "agora_core.cli.plugin_commands:find_command"
+
+
+def _imported(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+class LateGroup(click.Group):
+    """A group that knows its commands by name and imports the one that is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the table, in its order; plugins' commands are found by name alone."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command *cmd_name*, from the table or from a plugin that offers it."""
+        if cmd_name in COMMANDS:
+            found: click.Command = _imported(COMMANDS[cmd_name][0])
+            return found
+        find: Callable[[str, Sequence[str]], click.Command | None] = _imported(_PLUGIN_COMMANDS)
+        return find(cmd_name, tuple(COMMANDS))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands without importing one."""
+        rows = [(name, summary) for name, (_, summary) in COMMANDS.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Be the program of this process, which may then be ended from within; `main` is for calls from another."""
+        gc.set_threshold(_GC_THRESHOLD)
+        self.main(*args, obj=OWN_PROCESS, **kwargs)
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> NoReturn:
+        """Run the program and leave with its exit code; errors made on purpose are told in one sentence."""
+        name = prog_name or "agora"
+        if _COMPLETE in os.environ:
+            super().main(args, name, complete_var or _COMPLETE, standalone_mode, **extra)
+        extra.pop("windows_expand_args", None)
+
+        def command() -> None:
+            with self.make_context(name, list(sys.argv[1:] if args is None else args), **extra) as context:
+                self.invoke(context)
+
+        raise SystemExit(ending(command))
+
+
+@click.group(cls=LateGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def main() -> None:
+    """Run ETL pipelines on schedules: nothing lost, nothing hidden, nothing blocked, nothing wasted.
+
+    Exit codes: 0 done, 1 something failed, 2 refused before anything ran, 3 a dead-letter store
+    cannot be used, 130 or 143 cut short by a signal. Plugins may add commands.
+    """
