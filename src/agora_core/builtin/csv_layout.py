@@ -29,10 +29,8 @@ def checked_columns(columns: Sequence[str], option: str) -> tuple[str, ...]:
 
 def checked_delimiter(delimiter: str) -> str:
     """Return *delimiter* if it can stand between fields."""
-    try:
-        csv.reader((), delimiter=delimiter, strict=True)
-    except (TypeError, ValueError) as exc:
-        raise ConfigError(f"delimiter must be one character, not {delimiter!r}") from exc
+    if not isinstance(delimiter, str) or len(delimiter) != 1:
+        raise ConfigError(f"delimiter must be one character, not {delimiter!r}")
     if delimiter in '"\r\n\0' or delimiter.encode("utf-8", "replace") == b"?":
         raise ConfigError(f"delimiter must be a character that ends no line and is no quote, not {delimiter!r}")
     return delimiter
