@@ -427,7 +427,9 @@ class TestFailures:
 
         failure = failure_of(HostileError("text"))
 
-        assert (failure.message, failure.traceback) == ("text", "")
+        assert failure.message == "text"
+        # From 3.13 on Python itself puts up with such notes.
+        assert failure.traceback == "" or "Ignored error getting __notes__" in failure.traceback
 
     def test_secrets_are_taken_out(self):
         """Of the message and of the traceback, also at the edge of the cut."""

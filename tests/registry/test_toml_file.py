@@ -100,7 +100,7 @@ def test_what_is_no_file_is_told(tmp_path):
         (tmp_path, "is a directory; name the TOML file in it"),
         (Path("/dev/null"), "is not a regular file"),
         (tmp_path / "pipe", "is not a regular file"),
-        (Path("a\0b"), "cannot be read: embedded null byte"),
+        (Path("a\0b"), "cannot be read: .*embedded null"),
         (tmp_path / ("x" * 300), "cannot be read: File name too long"),
     ]:
         with pytest.raises(ConfigError, match=sentence):
