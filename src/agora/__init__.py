@@ -4,6 +4,7 @@ from agora_core.spec.late_names import late_names
 
 _PLACES = {
     "BadRecord": "agora_core.spec.records",
+    "BatchMiddleware": "agora_core.spec.records",
     "BatchSink": "agora_core.spec.records",
     "BoundPipeline": "agora_core.flow.bound",
     "Context": "agora_core.spec.records",

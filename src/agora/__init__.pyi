@@ -22,6 +22,7 @@ from agora_core.flow.pipeline import Pipeline as Pipeline
 from agora_core.registry.version import __version__ as __version__
 from agora_core.spec.letters import DeadLetter as DeadLetter
 from agora_core.spec.records import BadRecord as BadRecord
+from agora_core.spec.records import BatchMiddleware as BatchMiddleware
 from agora_core.spec.records import BatchSink as BatchSink
 from agora_core.spec.records import Context as Context
 from agora_core.spec.records import Middleware as Middleware
@@ -32,6 +33,7 @@ from agora_core.spec.runs import RunSummary as RunSummary
 
 __all__ = [
     "BadRecord",
+    "BatchMiddleware",
     "BatchSink",
     "BoundPipeline",
     "Context",

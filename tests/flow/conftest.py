@@ -5,6 +5,8 @@ import selectors
 from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -214,7 +216,7 @@ class MemoryStore:
     def _held(self, ids, token):
         return [n for n in ids if self.tokens.get(n) == token and self.letters[n].state is LetterState.LEASED]
 
-    async def resolve(self, ids, *, token, state):
+    async def resolve(self, ids, *, token, state, run_id=""):
         held = self._held(ids, token)
         for number in held:
             self.letters[number] = replace(self.letters[number], state=state)
@@ -299,6 +301,14 @@ def build(source, *sinks, steps=lambda pipeline: pipeline, **config) -> BoundPip
     return steps(Pipeline(source)).build(*sinks, config=DeliveryConfig(**config))
 
 
+def sibling(name: str) -> Any:
+    """Return the module that stands beside this one."""
+    spec = spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -317,5 +327,6 @@ def flow():
         Positions=MemoryPositions,
         build=build,
         virtual=run_virtual,
+        Interpreter=sibling("interpreter").Interpreter,
         noon=NOON,
     )

@@ -449,11 +449,12 @@ class TestConservation:
     async def test_a_record_that_vanishes_is_a_bug_that_shows(self, flow, monkeypatch):
         """The books are checked in production: a chain that loses a record fails the run with the numbers."""
         from agora_core.flow.chain import Chain
+        from agora_core.flow.passage import Whole
 
         honest = Chain.run
 
         async def thief(self, batch, dead):
-            return await honest(self, batch[1:], dead)
+            return await honest(self, Whole(batch.values[1:]), dead)
 
         monkeypatch.setattr(Chain, "run", thief)
 
@@ -463,11 +464,12 @@ class TestConservation:
     async def test_a_record_that_appears_is_a_bug_that_shows(self, flow, monkeypatch):
         """More came out than went in."""
         from agora_core.flow.chain import Chain
+        from agora_core.flow.passage import Whole
 
         honest = Chain.run
 
         async def forger(self, batch, dead):
-            return await honest(self, [*batch, 99], dead)
+            return await honest(self, Whole([*batch.values, 99]), dead)
 
         monkeypatch.setattr(Chain, "run", forger)
 

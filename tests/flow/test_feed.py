@@ -4,8 +4,11 @@ import asyncio
 from collections import deque
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from agora_core.flow.batch_size import BATCH_SECONDS, BatchSize
+from agora_core.flow.context import RunContext
 from agora_core.spec.errors import RunError
 
 
@@ -212,7 +215,7 @@ class TestBatching:
 
     def test_the_size_follows_the_pace_of_the_chain(self):
         """It doubles while a batch is quick and shrinks to what fits the budget when it is slow."""
-        size = BatchSize(256)
+        size = BatchSize(256, 1 << 24)
 
         for _ in range(10):
             size.learn(size.now, 0.0001)
@@ -355,19 +358,163 @@ class TestFairness:
 
         assert seen[-1] - seen[0] >= 4
 
-    def test_a_synchronous_chain_never_suspends(self, flow):
+    async def test_a_synchronous_chain_never_suspends(self, flow):
         """Nothing is awaited for plain functions: one step of the coroutine runs a whole batch."""
         from agora_core.flow.casualties import Casualties
         from agora_core.flow.chain import Chain
+        from agora_core.flow.passage import Whole
         from agora_core.flow.pipeline import Pipeline
-        from agora_core.flow.turns import Turns
         from agora_core.spec.records import Context
 
+        class Alone:
+            def is_over(self, now):
+                return False
+
         steps = Pipeline(flow.Lists([])).map(str).filter(bool).build(flow.Kept()).steps
-        chain = Chain(steps, Context(pipeline_id="p", run_id="r"), Turns())
-        work = chain.run([1, 2, 3], Casualties())
+        chain = Chain(steps, Context(pipeline_id="p", run_id="r"), Alone())
+        work = chain.run(Whole([1, 2, 3]), Casualties())
 
         with pytest.raises(StopIteration) as ended:
             work.send(None)
 
         assert ended.value.value.values == ["1", "2", "3"]
+
+
+class TestStopping:
+    @pytest.mark.parametrize("kind", ["Stream", "PlainStream"])
+    @pytest.mark.parametrize("at", [1, 2, 7, 30])
+    async def test_a_stop_is_exact(self, flow, kind, at):
+        """What was read is written, and nothing more is read, though the source has more."""
+        source, records = getattr(flow, kind)(range(100)), []
+
+        class Sink:
+            def write(self, record):
+                records.append(record)
+                if len(records) == at:
+                    bound.stop()
+
+        bound = flow.build(source, Sink(), batch_size=4)
+
+        summary = await bound.run()
+
+        assert summary.stopped_early
+        assert source.given == summary.consumed == summary.written == len(records)
+        assert at <= len(records) <= at + 2 * 4
+
+    async def test_a_stop_while_a_plain_source_waits_for_its_turn(self, flow, monkeypatch):
+        """It is asked for nothing any more."""
+        source = flow.PlainStream(range(100))
+        bound = flow.build(source, flow.KeptLists())  # nothing but the source waits for turns
+        stopped_at = []
+
+        class Share:
+            def is_over(self, now):
+                return True
+
+            async def turn(self):
+                if source.given >= 5 and not stopped_at:
+                    stopped_at.append(source.given)
+                    bound.stop()
+
+        summary = await bound.run(context=RunContext(pipeline_id="p", run_id="r", governor=Share()))
+
+        assert summary.stopped_early
+        assert [source.given] == [summary.written] == stopped_at
+
+
+class Positioned:
+    """A source of numbers with a position: *kind* says what it gives, *early* when it tells that it has given it."""
+
+    def __init__(self, count, kind, early, sizes):
+        self.position = 0
+        self._count, self._early, self._sizes = count, early, sizes
+        methods = {"plain": "stream", "async": "stream", "lists": "batches", "async lists": "batches"}
+        setattr(self, methods[kind], {"plain": self._plain, "async": self._async}.get(kind, self._lists))
+        if kind == "async lists":
+            self.batches = self._async_lists
+
+    def resume(self, position):
+        self.position = position
+
+    def _plain(self):
+        while (at := self.position) < self._count:
+            if self._early:
+                self.position += 1
+            yield at
+            self.position = at + 1
+
+    async def _async(self):
+        for number in self._plain():
+            if number % 3 == 0:
+                await asyncio.sleep(0)
+            yield number
+
+    def _lists(self):
+        turn = 0
+        while (at := self.position) < self._count:
+            size = self._sizes[turn % len(self._sizes)]
+            turn += 1
+            after = min(at + size, self._count)
+            if self._early:
+                self.position = after
+            yield list(range(at, after))
+            self.position = after
+
+    async def _async_lists(self):
+        for records in self._lists():
+            await asyncio.sleep(0)
+            yield records
+
+
+class Fragile:
+    """A sink that goes down after some records, and keeps only what was flushed."""
+
+    def __init__(self):
+        self.safe, self.unsafe, self.bears = set(), [], None
+
+    def write_batch(self, records):
+        if self.bears is not None and len(self.unsafe) + len(records) > self.bears:
+            raise ConnectionError("down")
+        self.unsafe += records
+
+    def flush(self):
+        self.safe.update(self.unsafe)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kind=st.sampled_from(["plain", "async", "lists", "async lists"]),
+    early=st.booleans(),
+    sizes=st.lists(st.integers(0, 9), min_size=1, max_size=4).filter(any),
+    ends=st.lists(st.tuples(st.sampled_from(["down", "limit", "cut"]), st.integers(1, 30)), max_size=5),
+    flush=st.sampled_from([0, 100]),
+    batch_size=st.integers(1, 8),
+)
+def test_at_every_checkpoint_a_resume_loses_nothing(kind, early, sizes, ends, flush, batch_size, flow):
+    """Whether a source moves on before it gives or after, however a run ends: what the position passed is safe."""
+    state, sink = flow.Positions(), Fragile()
+
+    async def go(end, number):
+        sink.unsafe, sink.bears = [], number if end == "down" else None
+        bound = flow.build(
+            Positioned(40, kind, early, sizes),
+            sink,
+            checkpoint=state,
+            batch_size=batch_size,
+            flush_interval_seconds=flush,
+        )
+        task = asyncio.create_task(bound.run(number if end == "limit" else None))
+        if end == "cut":
+            for _ in range(number):
+                await asyncio.sleep(0)
+            task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            assert task.exception() is None or isinstance(task.exception(), ConnectionError)
+
+    for end, number in ends:
+        asyncio.run(go(end, number))
+        assert set(range(state.saved.get("pipeline", 0))) <= sink.safe
+    asyncio.run(go("", 0))
+
+    assert sink.safe == set(range(40))

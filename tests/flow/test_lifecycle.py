@@ -407,7 +407,7 @@ class TestCancellation:
         async def go():
             task = asyncio.create_task(bound.run())
             await asyncio.sleep(1)
-            assert bound.counts.consumed == 10
+            assert bound.counts.consumed == 20
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

@@ -307,7 +307,7 @@ class TestBounds:
         """The write took longer than the lease: somebody else may have the letter."""
         keep(1)
 
-        async def resolve(ids, *, token, state):
+        async def resolve(ids, *, token, state, run_id=""):
             return 0
 
         store.resolve = resolve

@@ -168,6 +168,28 @@ name = "own"
     assert sys.modules["user_steps"].WRITTEN == [18, 19, 20]
 
 
+def test_a_middleware_says_how_many_records_may_be_in_it(load):
+    """For a part by name or by import; without the keys it is the part's own to say."""
+    config = load(
+        GOOD
+        + """
+[[pipelines.a.middlewares]]
+type = "add"
+concurrency = 8
+ordered = false
+[[pipelines.a.middlewares]]
+import = "user_steps:Add"
+concurrency = 2
+[[pipelines.a.middlewares]]
+type = "add"
+"""
+    )
+
+    steps = config.pipelines["a"].build().steps
+
+    assert [(step.concurrency, step.ordered) for step in steps] == [(8, False), (2, True), (1, True)]
+
+
 def test_an_option_that_has_the_name_of_a_key_stands_in_options(load):
     """`type` names the part; a part's own options may stand beside it or in `options`, where any name has room."""
     config = load(
@@ -384,6 +406,8 @@ PIPELINE_KEYS = "source, middlewares, sinks, schedule, retry, dlq, delivery, max
         (changed('type = "numbers"', 'import = "user_steps:READY"\nx = 1'), "p.toml:6: 'user_steps:READY' is an object, not a class or a function: it takes no 'x'"),
         (GOOD + "[[pipelines.a.middlewares]]\nimport = 'user_steps:double'", 'for a function of one record write type = "map", function = { import = "user_steps:double" }'),
         (GOOD + "[[pipelines.a.middlewares]]\ntype = 'add'\nname = 3", "p.toml:10: [[pipelines.a.middlewares]]: name must be text, not 3"),
+        (GOOD + "[[pipelines.a.middlewares]]\ntype = 'add'\nconcurrency = 0", "p.toml:10: [[pipelines.a.middlewares]]: concurrency must be a whole number from 1 to 10000, not 0"),
+        (GOOD + "[[pipelines.a.middlewares]]\ntype = 'add'\nordered = 1", "p.toml:10: [[pipelines.a.middlewares]]: ordered must be True or False, not 1"),
         (GOOD + "[pipelines.a.schedule]\ntype = 'evry'", "p.toml:8: no schedule type named 'evry'; known: "),
         (GOOD + "[pipelines.a.schedule]\nhours = 1", "p.toml:8: [pipelines.a.schedule]: type is missing; known: "),
         (GOOD + "[pipelines.a.schedule]\ntype = 'every'\nhour = 6", "p.toml:10: schedule type 'every': no option 'hour'; known: days, hours, minutes, seconds; did you mean 'hours'?"),

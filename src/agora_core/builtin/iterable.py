@@ -19,8 +19,8 @@ class IterableSource:
         self._items = items
         self._was_read = False
 
-    def stream(self) -> AsyncIterator[Record] | Iterator[Record]:
-        """Return an iterator over the records of one run."""
+    def stream(self) -> AsyncIterator[Record] | Iterator[Record] | list[Record]:
+        """Return the records of one run to iterate over; a list as it is, since parts of it can be had at once."""
         items: Any = self._items
         if _is_iterable(items):
             return _iterator(self._unread(items))
@@ -58,7 +58,9 @@ class IterableSource:
                 yield item
 
 
-def _iterator(items: Items) -> AsyncIterator[Record] | Iterator[Record]:
+def _iterator(items: Items) -> AsyncIterator[Record] | Iterator[Record] | list[Record]:
+    if type(items) is list:
+        return items
     return aiter(items) if isinstance(items, AsyncIterable) else iter(items)
 
 

@@ -10,7 +10,9 @@ from agora_core.flow.chain import Chain
 from agora_core.flow.context import utc_now
 from agora_core.flow.copies import copied
 from agora_core.flow.failures import failure_of
+from agora_core.flow.governor import Governor
 from agora_core.flow.outlet import Outlet
+from agora_core.flow.passage import Whole
 from agora_core.flow.replay_plan import Way
 from agora_core.flow.turns import Turns
 from agora_core.spec.letters import SINK_WRITE, DeadLetter, Failure, Fidelity, LetterState, NoRecord
@@ -33,10 +35,14 @@ class Attempts:
     """The stages and sinks of a replay, open and ready."""
 
     def __init__(self, pipeline: BoundPipeline, context: Context) -> None:
-        turns = Turns()
-        self._chain = Chain(pipeline.steps, context, turns)
+        governor = Governor()
+        self._pipeline = pipeline
+        self._context = context
+        self._governor = governor
+        self._chains: dict[int, Chain] = {}
+        """What is left of the chain from a stage on, by the stage's number."""
         named = zip(pipeline.sinks, pipeline.sink_names, strict=True)
-        self._outlets = [Outlet(sink, name, pipeline.config, turns) for sink, name in named]
+        self._outlets = [Outlet(sink, name, pipeline.config, Turns(governor)) for sink, name in named]
 
     async def make(self, ways: Sequence[Way]) -> Attempt:
         """Take each letter its way, in order. Raises what no record is to blame for."""
@@ -64,13 +70,18 @@ class Attempts:
         # A copy, since a store that keeps objects must not see what a stage changes in place.
         record = copied(way.record)
         dead = Casualties()
-        chain = self._chain.after(way.enters_at)
-        passed = await chain.run([way.record if isinstance(record, NoRecord) else record], dead)
+        whole = Whole([way.record if isinstance(record, NoRecord) else record])
+        passed = await self._chain_from(way.enters_at).run(whole, dead)
         if dead.by_place:
             attempt.failed[way.letter.id] = dead.by_place[0][0].failure
         elif passed.filtered:
             attempt.filtered.append(way.letter.id)
         return passed.values
+
+    def _chain_from(self, number: int) -> Chain:
+        if number not in self._chains:
+            self._chains[number] = Chain(self._pipeline.steps[number:], self._context, self._governor)
+        return self._chains[number]
 
 
 def _judge(way: Way, value: Record, refused: dict[str, Failure], attempt: Attempt) -> None:

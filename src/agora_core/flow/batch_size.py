@@ -1,15 +1,27 @@
 """How many records make a batch: few while a pipeline is slow or unknown, many while it is quick."""
 
+from agora_core.flow.weight import weight_of
+from agora_core.spec.records import Record
+
 BATCH_SECONDS = 0.25
 """A batch should not take longer record by record, so that a stop or a sink never waits long for its end."""
 
+_WEIGHED_EVERY = 16
+
 
 class BatchSize:
-    """Grows from 1 by doubling up to *most*; shrinks when the stages take long."""
+    """Grows from 1 by doubling up to *most* records of *most_bytes* in all; shrinks when the stages take long."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, most: int, most_bytes: int) -> None:
         self.now = 1
+        """How many records to gather."""
+        self.most = most
+        """How many to hand on at once where more are there."""
+        self.affordable = most_bytes
+        """How many records of the weight that was seen last take up no more memory than a batch may."""
+        self._wanted = most
+        self._most_bytes = most_bytes
+        self._unweighed = 0
 
     def learn(self, count: int, seconds: float) -> None:
         """Take into account that *count* records took *seconds* where they go one by one."""
@@ -18,3 +30,14 @@ class BatchSize:
             self.now = min(self.now * 2, self.most)
         elif projected > BATCH_SECONDS:
             self.now = max(1, int(BATCH_SECONDS / seconds * count))
+
+    def weigh(self, sample: Record) -> None:
+        """Take into account how much memory a record takes up; *sample* is one of a batch, looked at now and then."""
+        # Each is weighed while the batches grow, so that they never grow too heavy.
+        if self.now == self.most == self._wanted and self._unweighed < _WEIGHED_EVERY:
+            self._unweighed += 1
+            return
+        self._unweighed = 0
+        self.affordable = max(1, self._most_bytes // weight_of(sample))
+        self.most = min(self._wanted, self.affordable)
+        self.now = min(self.now, self.most)

@@ -1,21 +1,34 @@
 """The records of one batch that failed, and how many more may."""
 
-from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from agora_core.flow.failures import failure_of
 from agora_core.spec.letters import Failure
 from agora_core.spec.records import Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Casualty:
+class Casualty(NamedTuple):
     """One failure of one record."""
 
     stage: str
     record: Record
     """The record as it entered the stage."""
     failure: Failure
+    is_intact: bool
+    """Whether the source's record is still what the source gave, for all one knows."""
     sink: str = ""
+
+
+class Dead(Protocol):
+    """Takes the records of one batch that fail."""
+
+    over: BaseException | None
+    """What ends the run, since more records died than may."""
+
+    def add(  # which record, where and why
+        self, place: int, stage: str, record: Record, error: BaseException, *, is_intact: bool, sink: str = ""
+    ) -> bool:
+        """Take the failure of the record at *place*; return whether the batch may go on."""
 
 
 class Casualties:
@@ -27,12 +40,14 @@ class Casualties:
     def __init__(self, allowed: int | None = None) -> None:
         self.allowed = allowed
         self.by_place: dict[int, list[Casualty]] = {}
-        self.over: Exception | None = None
+        self.over: BaseException | None = None
         self.over_stage = ""
 
-    def add(self, place: int, stage: str, record: Record, error: Exception, sink: str = "") -> bool:
+    def add(
+        self, place: int, stage: str, record: Record, error: BaseException, *, is_intact: bool, sink: str = ""
+    ) -> bool:
         """Take the failure of the record at *place*; return whether the batch may go on."""
-        if not isinstance(error, Exception):
+        if not isinstance(error, BaseException):
             error = ValueError(str(error))  # type: ignore[unreachable]  # users may put any object in its place
         known = self.by_place.get(place)
         if known is None:
@@ -41,5 +56,6 @@ class Casualties:
                 return False
             known = self.by_place[place] = []
         # Made at once: to keep the exception would keep the frames that it passed, and their records.
-        known.append(Casualty(stage=stage, record=record, failure=failure_of(error), sink=sink))
+        failure = failure_of(error)
+        known.append(Casualty(stage, record, failure, is_intact, sink))
         return True

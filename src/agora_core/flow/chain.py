@@ -1,121 +1,183 @@
-"""Takes a batch through the stages, record by record."""
+"""Takes a batch through the stages: each run of stages that go record by record is one loop."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from inspect import isawaitable
-from types import GeneratorType, NoneType
+from itertools import groupby
+from typing import Protocol
 
-from agora_core.flow.casualties import Casualties
-from agora_core.flow.copies import copied
+from agora_core.flow.casualties import Dead
+from agora_core.flow.context import LoopShare
+from agora_core.flow.fused import Fused, fuse
+from agora_core.flow.passage import Passage, Through
 from agora_core.flow.stages import Stage
 from agora_core.flow.turns import Turns
-from agora_core.spec.errors import LeaseLostError
-from agora_core.spec.letters import SINK_WRITE, SOURCE_RECORD
+from agora_core.spec.errors import LeaseLostError, RunError
+from agora_core.spec.letters import SOURCE_RECORD
 from agora_core.spec.records import BadRecord, Context, Record
 
-_PLAIN = (dict, list, tuple, str, bytes, int, float, bool, NoneType)
 
+class Leg(Protocol):
+    """Some stages of a chain."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passed:
-    """What came through a chain: the *values* for the sinks, in order."""
-
-    values: list[Record]
-    gone: list[int]
-    """The places in the batch of those that did not come through, in order."""
-    filtered: int
-    changed: set[int]
-    """The places where a stage may have changed the source's record, since it handed on the very object."""
-    copies: list[Record] | None
-    """A copy of each record of the batch as it was before the first stage, where they were asked for."""
-
-    @property
-    def places(self) -> Sequence[int]:
-        """The place in the batch of each value. Made when it is asked for, since it seldom is."""
-        every = range(len(self.values) + len(self.gone))
-        if not self.gone:
-            return every
-        gone = set(self.gone)
-        return [place for place in every if place not in gone]
+    async def run(self, before: Passage, dead: Dead) -> Passage:
+        """Take the values of *before* through; failures go to *dead*, and end the batch when it says so."""
 
 
 class Chain:
-    """The stages of one run. A chain of plain functions never suspends but to give its turn away."""
+    """Stages of one run. What is given to *dead* is never given to a stage again, and no record twice to one stage.
 
-    def __init__(self, steps: Sequence[Stage], context: Context, turns: Turns, *, snapshot: bool = False) -> None:
-        self._steps = [(step.call, step.takes_context, step.selects, step.name) for step in steps]
+    The first chain behind the source looks for the records that the source could not understand.
+    """
+
+    def __init__(
+        self, stages: Sequence[Stage], context: Context, governor: LoopShare, *, is_first: bool = True
+    ) -> None:
+        self._legs: list[Leg] = []
+        if is_first and (not stages or stages[0].takes_batches):
+            self._legs.append(RecordLeg((), context, Turns(governor), is_first=True))
+        for takes_batches, group in groupby(stages, key=lambda stage: stage.takes_batches):
+            if takes_batches:
+                self._legs += [BatchLeg(stage, context, Turns(governor)) for stage in group]
+            else:
+                leads = is_first and not self._legs
+                self._legs.append(RecordLeg(tuple(group), context, Turns(governor), is_first=leads))
+
+    async def run(self, before: Passage, dead: Dead) -> Passage:
+        """Take the values of *before* through all stages; failures go to *dead*, and end the batch when it says so."""
+        passage = before
+        for leg in self._legs:
+            passage = await leg.run(passage, dead)
+        return passage
+
+
+class RecordLeg:
+    """Stages that take one record at a time, as one loop."""
+
+    def __init__(self, stages: Sequence[Stage], context: Context, turns: Turns, *, is_first: bool) -> None:
+        self._stages = stages
         self._context = context
         self._turns = turns
-        self._snapshot = snapshot
-        self._plain: set[type] = set(_PLAIN)
-        self.first_stage = steps[0].name if steps else SINK_WRITE
+        self._is_first = is_first
+        self._quick = self._fused(wary=False)
+        self._wary: Fused | None = None
 
-    def after(self, count: int) -> "Chain":
-        """Return the chain without its first *count* stages."""
-        rest = Chain((), self._context, self._turns, snapshot=self._snapshot)
-        rest._steps = self._steps[count:]
-        return rest
+    async def run(self, before: Passage, dead: Dead) -> Passage:
+        """Take each value through the stages. A chain of plain functions never suspends but to give its turn away."""
+        fused = self._for_bad_records() if self._is_first and BadRecord.made else self._quick
+        if fused is self._quick and not self._stages:
+            return before
+        trip = _Trip(fused, self._stages, before, dead)
+        through = trip.through
+        lists = through.values, through.dropped, through.touched
+        values, turns, begin = before.values, self._turns, 0
+        while begin < len(values) and not trip.is_over:
+            stride = await turns.give()
+            records = values[begin : begin + stride] if begin or stride < len(values) else values
+            await fused.run(records, *lists, trip.fail, trip.bad)
+            turns.done(len(records))
+            begin += stride
+        return through
 
-    async def run(  # noqa: C901, PLR0912  # one loop, since a call per record would cost more than all that it does
-        self, batch: Sequence[Record], dead: Casualties
-    ) -> Passed:
-        """Take each record of *batch* through the stages; failures go to *dead*, and end the batch when it says so."""
-        steps, context, plain = self._steps, self._context, self._plain
-        values: list[Record] = []
-        gone: list[int] = []
-        changed: set[int] = set()
-        copies: list[Record] | None = [] if self._snapshot else None
-        filtered = look_at = 0
-        handed_on = -1
-        for place, record in enumerate(batch):
-            if place == look_at:
-                look_at += await self._turns.give()
-            if copies is not None:
-                copies.append(copied(record))
-            if record.__class__ is BadRecord:
-                if not dead.add(place, SOURCE_RECORD, record.raw, record.error):
-                    break
-                gone.append(place)
-                continue
-            value, name = record, ""
-            try:
-                for call, takes_context, selects, name in steps:  # noqa: B007  # read where it fails
-                    result = call(value, context) if takes_context else call(value)
-                    if selects:
-                        if result is True:
-                            continue
-                        if result is not False:
-                            if type(result) not in plain and self._is_awaitable(result):
-                                result = await result
-                            if result:
-                                continue
-                    else:
-                        if type(result) not in plain and self._is_awaitable(result):
-                            result = await result
-                        if result is not None:
-                            value = result
-                            if value is record:
-                                handed_on = place
-                            continue
-                    filtered += 1
-                    gone.append(place)
-                    break
-                else:
-                    values.append(value)
-            except LeaseLostError:
-                raise
-            except Exception as exc:  # noqa: BLE001  # the border of a stage: what user code raises ends one record
-                if not dead.add(place, name, value, exc):
-                    break
-                gone.append(place)
-            if handed_on == place:
-                changed.add(place)
-        return Passed(values=values, gone=gone, filtered=filtered, changed=changed, copies=copies)
+    def _for_bad_records(self) -> Fused:
+        if self._wary is None:
+            self._wary = self._fused(wary=True)
+        return self._wary
 
-    def _is_awaitable(self, result: object) -> bool:
-        """Return whether a stage gave something to await, and remember types that never are."""
-        if isawaitable(result):
-            return True
-        if not isinstance(result, GeneratorType):
-            self._plain.add(type(result))
-        return False
+    def _fused(self, *, wary: bool) -> Fused:
+        return fuse(self._stages, self._context, wary=wary, watches=True)
+
+
+class _Trip:
+    """One batch on its way through a loop."""
+
+    __slots__ = ("_before", "_dead", "_fused", "_stages", "is_over", "through")
+
+    def __init__(self, fused: Fused, stages: Sequence[Stage], before: Passage, dead: Dead) -> None:
+        self._fused = fused
+        self._stages = stages
+        self._before = before
+        self._dead = dead
+        self.through = Through(before, may_change=bool(fused.text.given[-1]))
+        self.is_over = False
+        """Whether more records died than may; what came through before may go on."""
+
+    def fail(self, error: Exception, trail: tuple[Record, ...]) -> bool:
+        """Take the *error* of a stage; return whether the batch may go on. The *trail* is what the stages gave."""
+        text, through = self._fused.text, self.through
+        frame = error.__traceback__
+        assert frame is not None
+        number = text.stages[frame.tb_lineno - 1]
+        index = through.ended
+        given = [trail[each] for each in text.given[number]]
+        return self._died(
+            index,
+            self._stages[number].name,
+            trail[text.entered[number]],
+            error,
+            is_intact=through.was_intact(index, given),
+        )
+
+    def bad(self, record: BadRecord) -> bool:
+        """Take a record that the source could not understand."""
+        return self._died(self.through.ended, SOURCE_RECORD, record.raw, record.error, is_intact=False)
+
+    def _died(self, index: int, stage: str, record: Record, error: Exception, *, is_intact: bool) -> bool:
+        goes_on = self._dead.add(self._before.places[index], stage, record, error, is_intact=is_intact)
+        if goes_on:
+            self.through.failed.append(index)
+        else:
+            self.is_over = True
+        return goes_on
+
+
+class BatchLeg:
+    """A stage that takes lists."""
+
+    def __init__(self, stage: Stage, context: Context, turns: Turns) -> None:
+        self._stage = stage
+        self._context = context
+        self._turns = turns
+
+    async def run(self, before: Passage, dead: Dead) -> Passage:
+        """Give all values to the stage at once. It answers for each of them; raising, it fails them all."""
+        through = Through(before, may_change=True)
+        if not before.values:
+            return through
+        await self._turns.give()
+        answers = await self._answers(before.values)
+        for index, answer in enumerate(answers):
+            if isinstance(answer, BaseException):  # `gather(return_exceptions=True)` gives CancelledError too
+                value = before.values[index]
+                place, is_intact = before.places[index], before.is_intact(index)
+                if not dead.add(place, self._stage.name, value, answer, is_intact=is_intact):
+                    break
+                through.failed.append(index)
+            elif answer is None:
+                through.dropped.append(len(through.values))
+            else:
+                through.values.append(answer)
+        return through
+
+    async def _answers(self, values: list[Record]) -> Sequence[Record]:
+        try:
+            given = (
+                self._stage.call(list(values), self._context)
+                if self._stage.takes_context
+                else self._stage.call(list(values))
+            )
+            answers = await given if isawaitable(given) else given
+        except LeaseLostError:
+            raise
+        except Exception as exc:  # noqa: BLE001  # the border of a stage: what user code raises ends its records
+            return [exc] * len(values)
+        if isinstance(answers, list | tuple) and len(answers) == len(values):
+            return answers
+        count = (
+            f"{len(answers)} items"
+            if isinstance(answers, list | tuple)
+            else f"an object of type {type(answers).__name__!r}"
+        )
+        raise RunError(
+            f"{self._stage.name} was given {len(values)} records and gave {count}; process_batch() must give a list "
+            "with one item for each record: the next record, None to filter it out, or an exception to fail it"
+        )

@@ -7,6 +7,9 @@ from os import PathLike
 from agora_core.flow.delivery_config import DeliveryConfig
 from agora_core.spec.errors import ConfigError
 
+MOST_AT_ONCE = 10_000
+"""The greatest concurrency of a stage: each of its workers is a task."""
+
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
@@ -32,8 +35,8 @@ def check_source(source: object) -> None:
 
 
 def check_middleware(middleware: object) -> None:
-    """Refuse what has no `process`."""
-    if not isinstance(middleware, type) and _has(middleware, "process"):
+    """Refuse what has neither `process` nor `process_batch`."""
+    if not isinstance(middleware, type) and _has(middleware, "process", "process_batch"):
         return
     hint = ""
     if isinstance(middleware, type):
@@ -41,6 +44,20 @@ def check_middleware(middleware: object) -> None:
     elif callable(middleware):
         hint = "; a plain function goes into .map(function) or .filter(function)"
     raise ConfigError(f"{_shown(middleware)} is not a middleware: it has no process(record, ctx){hint}")
+
+
+def check_concurrency(value: object) -> int:
+    """Return *value* if so many records can be in a stage at a time."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_AT_ONCE:
+        raise ConfigError(f"concurrency must be a whole number from 1 to {MOST_AT_ONCE}, not {value!r}")
+    return value
+
+
+def check_ordered(value: object) -> bool:
+    """Return *value* if it says whether records keep their order."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"ordered must be True or False, not {value!r}")
+    return value
 
 
 def check_function(function: object, *, method: str) -> None:

@@ -3,8 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from agora_core.spec.letters import DeadLetter
+
+
+class LoopShare(Protocol):
+    """Shares an event loop among pipelines; see `agora_core.flow.governor`, which is loaded with the first run."""
+
+    def is_over(self, now: float) -> bool:
+        """Return whether it is time to let others run; *now* is what `perf_counter()` says."""
+
+    async def turn(self) -> None:
+        """Wait for a turn of one's own."""
 
 
 def ignore(letter: DeadLetter) -> None:
@@ -28,3 +39,5 @@ class RunContext:
     """Called with every dead letter, after the store has kept it."""
     now: Callable[[], datetime] = utc_now
     """Tells when a record died."""
+    governor: LoopShare | None = None
+    """Shares the event loop among the runs that have the same one; None for a run that is alone in its loop."""

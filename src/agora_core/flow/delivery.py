@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import islice
 
 from agora_core.flow.casualties import Casualties
-from agora_core.flow.chain import Passed
 from agora_core.flow.outlet import Outlet
+from agora_core.flow.passage import Passage
 from agora_core.spec.letters import SINK_WRITE
 
 
@@ -14,29 +14,26 @@ class Delivery:
 
     def __init__(self, outlets: Sequence[Outlet]) -> None:
         self.outlets = tuple(outlets)
-
-    @property
-    def flushes(self) -> bool:
+        self.flushes = any(outlet.flushes for outlet in outlets)
         """Whether any sink acknowledges by `flush` only."""
-        return any(outlet.flushes for outlet in self.outlets)
-
-    @property
-    def seconds_one_by_one(self) -> float:
+        self.seconds_one_by_one = 0.0
         """What the last batch took in the sinks that take one record at a time."""
-        return sum(outlet.seconds_one_by_one for outlet in self.outlets)
 
-    async def write(self, passed: Passed, dead: Casualties) -> int:
+    async def write(self, passed: Passage, dead: Casualties) -> int:
         """Write to each sink in turn; return how many records all of them took. Refused ones go to *dead*."""
         values, reached, died_before = passed.values, len(passed.values), len(dead.by_place)
         places: Sequence[int] = ()
+        self.seconds_one_by_one = 0.0
         for outlet in self.outlets:
 
             def refuse(index: int, error: Exception, name: str = outlet.name) -> bool:
                 nonlocal places
                 places = places or passed.places
-                return dead.add(places[index], SINK_WRITE, values[index], error, sink=name)
+                intact = passed.is_intact(index)
+                return dead.add(places[index], SINK_WRITE, values[index], error, sink=name, is_intact=intact)
 
             tried = await outlet.write(values, refuse)
+            self.seconds_one_by_one += outlet.seconds_one_by_one
             if tried < len(values):  # more were refused than may die; the sinks behind this one get nothing
                 reached = tried if outlet is self.outlets[-1] else 0
                 break

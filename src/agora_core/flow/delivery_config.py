@@ -19,6 +19,8 @@ class DeliveryConfig:
 
     batch_size: int = 256
     """The most records that are handled at once."""
+    batch_bytes: int = 16 * 1024 * 1024
+    """The most memory that a batch should take up, as estimated; of big records fewer are handled at once."""
     flush_interval_seconds: float = 1.0
     """How long written records may wait for the sink's `flush` and for the checkpoint."""
     dlq: DlqStore | None = None
@@ -45,6 +47,7 @@ class DeliveryConfig:
 
     def __post_init__(self) -> None:
         _check_whole("batch_size", self.batch_size, least=1)
+        _check_whole("batch_bytes", self.batch_bytes, least=1)
         if self.max_dead_per_run is not None:
             _check_whole("max_dead_per_run", self.max_dead_per_run, least=0)
         _check_number("flush_interval_seconds", self.flush_interval_seconds, zero=True)

@@ -3,13 +3,10 @@
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, isasyncgen, isawaitable, isgenerator, signature
-from typing import Any
+from typing import Any, NamedTuple
 
 from agora_core.spec.errors import RunError
 from agora_core.spec.records import Record, Source
-
-END = object()
-"""Given by `Feed.next_list` in place of a list when there is no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +17,14 @@ class Feed:
     lists: bool
     iterator: AsyncIterator[Any] | Iterator[Any]
 
-    async def next_list(self) -> list[Record] | object:
-        """Return the next list, which may be the source's own, or `END`."""
-        if isinstance(self.iterator, AsyncIterator):
-            given = await anext(self.iterator, END)
-        else:
-            given = next(self.iterator, END)
-        return given if given is END else self._listed(given)
+    def listed(self, given: object) -> list[Record]:
+        """Return what the source gave as a list, which may be the source's own; raise if it is none."""
+        if isinstance(given, Sequence | Iterator) and not isinstance(given, str | bytes | bytearray | memoryview):
+            return given if isinstance(given, list) else list(given)
+        raise RunError(
+            f"{self.name}.batches() gave an object of type {type(given).__name__!r}; it must give lists of records "
+            "(single records come from stream())"
+        )
 
     async def close(self) -> None:
         """End the generator, so that its `finally` runs now; what is no generator is the source's own to close."""
@@ -35,27 +33,39 @@ class Feed:
         elif isgenerator(self.iterator):
             self.iterator.close()
 
-    def _listed(self, given: object) -> list[Record]:
-        if isinstance(given, Sequence | Iterator) and not isinstance(given, str | bytes | bytearray | memoryview):
-            return given if isinstance(given, list) else list(given)
-        raise RunError(
-            f"{self.name}.batches() gave an object of type {type(given).__name__!r}; it must give lists of records "
-            "(single records come from stream())"
-        )
+
+class Asked(NamedTuple):
+    """What a source answered when it was asked for its records."""
+
+    source: str
+    method: str
+    lists: bool
+    given: Any
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the records can be had without awaiting anything."""
+        return not isawaitable(self.given) and not hasattr(self.given, "__aiter__")
+
+    async def feed(self) -> Feed:
+        """Return the records, to be iterated over; waits for a source that has to be awaited for them."""
+        given = await self.given if isawaitable(self.given) else self.given
+        return self.plain_feed(given)
+
+    def plain_feed(self, given: object) -> Feed:
+        """Return what was *given* as records to be iterated over."""
+        called = f"{self.source}.{self.method}()"
+        return Feed(name=self.source, lists=self.lists, iterator=_iterator(given, called))
 
 
-async def open_feed(source: Source, *, size: int, limit: int | None) -> Feed:
+def ask(source: Source, *, size: int, limit: int | None) -> Asked:
     """Start reading *source*; one that gives lists is told to give at most *size* in each and *limit* in all."""
     name = type(source).__name__
     batches = getattr(source, "batches", None)
-    lists = callable(batches)
     if callable(batches):
-        method, given = "batches", _ask(batches, size=size if limit is None else min(size, limit), limit=limit)
-    else:
-        method, given = "stream", source.stream()
-    if isawaitable(given):
-        given = await given
-    return Feed(name=name, lists=lists, iterator=_iterator(given, f"{name}.{method}()"))
+        given = _ask(batches, size=size if limit is None else min(size, limit), limit=limit)
+        return Asked(name, "batches", True, given)
+    return Asked(name, "stream", False, source.stream())
 
 
 def _iterator(given: object, called: str) -> AsyncIterator[Any] | Iterator[Any]:

@@ -18,16 +18,18 @@ class Ledger:
         """Read, and not yet through the pipeline."""
         self.unflushed = 0
         """Written, and not yet acknowledged by the sinks' `flush`."""
+        self.unkept = 0
+        """Died, and not yet durable in the dead-letter store."""
 
     @property
     def in_flight(self) -> int:
         """How many records have not come to their end."""
-        return self.in_hand + self.unflushed
+        return self.in_hand + self.unflushed + self.unkept
 
     @property
     def ended(self) -> int:
         """How many records are through the pipeline."""
-        return self.unflushed + self.written + self.filtered + self.dead
+        return self.unflushed + self.unkept + self.written + self.filtered + self.dead
 
     def read(self, count: int) -> None:
         """Count records that came from the source."""
@@ -35,11 +37,17 @@ class Ledger:
         self.in_hand += count
 
     def done(self, *, delivered: int, filtered: int, dead: int) -> None:
-        """Count what became of records in hand; *delivered* ones wait for their acknowledgement."""
+        """Count what became of records in hand; *delivered* and *dead* ones wait for their acknowledgement."""
         self.in_hand -= delivered + filtered + dead
         self.unflushed += delivered
         self.filtered += filtered
-        self.dead += dead
+        self.unkept += dead
+        self.check()
+
+    def kept(self, count: int) -> None:
+        """Count records as dead whose letters are durable."""
+        self.unkept -= count
+        self.dead += count
         self.check()
 
     def acknowledge(self) -> None:
@@ -64,14 +72,14 @@ class Ledger:
         if ended_well and self.in_flight:
             raise ConservationError(f"a run ended with records in flight: {self._told()}")
 
-    def summary(self, *, seconds: float, stopped_early: bool) -> RunSummary:
-        """Return the counts as a value."""
+    def summary(self, *, seconds: float, stopped_early: bool, waiting: int) -> RunSummary:
+        """Return the counts as a value; *waiting* records were read, and nothing was done with them yet."""
         return RunSummary(
-            consumed=self.consumed,
+            consumed=self.consumed + waiting,
             written=self.written,
             filtered=self.filtered,
             dead=self.dead,
-            in_flight=self.in_flight,
+            in_flight=self.in_flight + waiting,
             elapsed=timedelta(seconds=seconds),
             stopped_early=stopped_early,
         )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from inspect import isawaitable
-from itertools import islice
 from time import perf_counter
 from types import CoroutineType
 from typing import Any
@@ -12,6 +11,7 @@ from agora_core.flow.timeouts import Patience
 from agora_core.flow.transient import is_transient
 from agora_core.flow.turns import Turns
 from agora_core.spec.errors import PartialWriteError, RunError
+from agora_core.spec.failpoints import reached
 from agora_core.spec.records import Record
 
 Refuse = Callable[[int, Exception], bool]
@@ -44,39 +44,46 @@ class Outlet:
         self.seconds_one_by_one = 0.0
         if not records:
             return 0
+        reached("before-sink-write")
         if self._write_batch is not None:
-            return await self._write_lists(self._write_batch, records, refuse)
-        assert self._write is not None
-        began = perf_counter()
-        tried = await self._write_each(self._write, records, refuse)
-        self.seconds_one_by_one = perf_counter() - began
+            tried = await self._write_lists(self._write_batch, records, refuse)
+        else:
+            assert self._write is not None
+            began = perf_counter()
+            tried = await self._write_each(self._write, records, refuse)
+            self.seconds_one_by_one = perf_counter() - began
+        reached("after-sink-write")
         return tried
 
     async def flush(self) -> None:
         """Have the sink acknowledge what it was given."""
         if self._flush is None:
             return
+        reached("before-sink-flush")
         try:
             await self._finish(self._flush(), "flush")
         except Exception as exc:
             exc.add_note(f"while flushing the sink {self.name!r}")
             raise
+        reached("after-sink-flush")
 
     async def _write_each(self, write: Callable[..., Any], records: Sequence[Record], refuse: Refuse) -> int:
-        done = look_at = 0
+        done = 0
         while done < len(records):
             try:
                 async with self._patience("write") as patience:
-                    for record in islice(records, done, None):
-                        if done == look_at:
-                            patience.renew()
-                            look_at += await self._turns.give()
-                        given = write(record)
-                        # Asked last, since `isawaitable` costs more than all of the rest.
-                        if given is not None and (type(given) is CoroutineType or isawaitable(given)):
-                            patience.renew()
-                            await given
-                        done += 1
+                    while done < len(records):
+                        stride = await self._turns.give()
+                        patience.renew()
+                        begin = done
+                        for record in records[begin : begin + stride]:
+                            given = write(record)
+                            # Asked last, since `isawaitable` costs more than all of the rest.
+                            if given is not None and (type(given) is CoroutineType or isawaitable(given)):
+                                patience.renew()
+                                await given
+                            done += 1
+                        self._turns.done(done - begin)
             except Exception as exc:  # noqa: BLE001  # the border of a stage, which may be one record's end
                 self._raise_if_run_failed(exc)
                 if not refuse(done, exc):
@@ -135,7 +142,7 @@ class Outlet:
             raise error
 
     async def _finish(self, given: object, doing: str) -> None:
-        if isawaitable(given):
+        if given is not None and isawaitable(given):
             async with self._patience(doing):
                 await given
 

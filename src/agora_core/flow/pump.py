@@ -2,28 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from copy import deepcopy
-from dataclasses import dataclass
-from itertools import islice
 from sys import maxsize
+from typing import Any
 
 from agora_core.flow.batch_size import BatchSize
 from agora_core.flow.caller import Caller
-from agora_core.flow.feed import END, Feed, open_feed
+from agora_core.flow.context import LoopShare
+from agora_core.flow.feed import Asked, Feed
+from agora_core.flow.head import Batch
+from agora_core.flow.positions import position_of
 from agora_core.flow.turns import Turns
 from agora_core.spec.errors import RunError
 from agora_core.spec.letters import UNKNOWN, NoRecord
 from agora_core.spec.records import Position, Record, Source
-
-_ATOMS = (int, float, str, bool, type(None))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Records that travel together, and the source's position after the last of them where it is known."""
-
-    records: list[Record]
-    position: Position | NoRecord
 
 
 class Pump:
@@ -33,22 +24,24 @@ class Pump:
     what has come by then: a slow source's record leaves at once, a burst leaves as one batch.
     """
 
-    def __init__(self, source: Source, *, size: BatchSize, limit: int | None, positioned: bool) -> None:
+    def __init__(
+        self, asked: Asked, source: Source, *, size: BatchSize, limit: int | None, positioned: bool, governor: LoopShare
+    ) -> None:
+        self._asked = asked
         self._source = source
         self._size = size
-        self._limit = limit
         self._left = maxsize if limit is None else limit
         self._positioned = positioned
         self._buffer: list[Record] = []
-        self._begun = 0
-        """How many of the buffer have been taken."""
         self._position: Position | NoRecord = UNKNOWN
         self._arrived: asyncio.Future[None] | None = None
         self._freed: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._turns = Turns()
+        self._turns = Turns(governor)
         self._ended = False
         self._leaving = False
+        self._look = positioned
+        """Whether there is more to do with a record that comes than to keep it."""
         self.stopped = False
         """Whether `stop` came before the source's end."""
         self.error: BaseException | None = None
@@ -59,7 +52,7 @@ class Pump:
     @property
     def waiting(self) -> int:
         """How many records were read and not taken."""
-        return len(self._buffer) - self._begun
+        return len(self._buffer)
 
     def start(self) -> None:
         """Begin to read, unless `stop` was called."""
@@ -68,30 +61,34 @@ class Pump:
 
     async def ready(self, seconds: float | None) -> bool:
         """Return True as soon as there is a batch or an end to take, False when *seconds* passed before."""
-        if self.waiting or self._ended:
+        if self._buffer or self._ended:
             return True
         loop = asyncio.get_running_loop()
         arrived = self._arrived = loop.create_future()
+        self._look = True
         alarm = None if seconds is None else loop.call_later(seconds, _wake, arrived)
         try:
             await arrived
         finally:
-            self._arrived = None
+            self._forget_arrival()
             if alarm is not None:
                 alarm.cancel()
-        return bool(self.waiting or self._ended)
+        return bool(self._buffer) or self._ended
 
     def take(self) -> Batch | None:
         """Return what is there, at most one batch of it, or None at the end."""
-        if not self.waiting:
+        buffer, most = self._buffer, self._size.most
+        if not buffer:
             return None
-        begin, end = self._begun, min(self._begun + self._size.most, len(self._buffer))
-        records, position, self._begun = self._buffer[begin:end], UNKNOWN, end
-        if end == len(self._buffer):
-            position, self._position = self._position, UNKNOWN
-            self._buffer, self._begun = [], 0
+        if len(buffer) <= most:
+            batch = Batch(records=buffer.copy(), position=self._position)
+            buffer.clear()
+            self._position = UNKNOWN
+        else:
+            batch = Batch(records=buffer[:most])
+            del buffer[:most]
         _wake(self._freed)
-        return Batch(records=records, position=position)
+        return batch
 
     def stop(self) -> None:
         """Read no more, at once; what was read can still be taken."""
@@ -118,7 +115,7 @@ class Pump:
 
     def _cut(self) -> None:
         """End the reading wherever it is."""
-        self._leaving = True
+        self._leaving = self._look = True
         self._end()
         if self._task is not None:
             self._task.cancel()
@@ -131,7 +128,7 @@ class Pump:
         """Read to the end, then let the source clean up; for that the run waits only when it closes its parts."""
         caller, feed = Caller(), None
         try:
-            feed = await open_feed(self._source, size=self._size.most, limit=self._limit)
+            feed = await self._asked.feed()
             await self._read_from(feed)
         except BaseException as exc:  # to be raised in the run: from here SystemExit would end the whole program
             if caller.is_gone:
@@ -159,83 +156,85 @@ class Pump:
         self._end()
 
     async def _read_from(self, feed: Feed) -> None:
+        iterator = feed.iterator if isinstance(feed.iterator, AsyncIterator) else _Asynchronous(feed.iterator)
         if feed.lists:
-            await self._read_lists(feed)
-        elif isinstance(feed.iterator, AsyncIterator):
-            await self._read_stream(feed.iterator)
+            await self._read_lists(feed, iterator)
         else:
-            await self._read_slices(feed.iterator)
+            await self._read_stream(iterator)
 
     async def _read_stream(self, records: AsyncIterator[Record]) -> None:
-        look_in = 1
+        buffer, turns = self._buffer, self._turns
+        stride = room = await self._room()
         async for record in records:
-            if self._leaving:
-                return  # given in spite of the cancellation, and never counted as read
-            self._buffer.append(record)
-            self._left -= 1
-            if self._positioned or self._arrived is not None:
+            buffer.append(record)
+            if self._look:
+                if self._leaving:
+                    buffer.pop()  # given in spite of the cancellation, and never counted as read
+                    return
                 self._have_read()
-            if not self._left:
-                return  # before the source is asked for one more
-            if len(self._buffer) - self._begun >= self._size.now:
-                await self._room()
-            look_in -= 1
-            if not look_in:
-                look_in = await self._turns.give()
+            room -= 1
+            if not room:
+                self._left -= stride
+                if not self._left:
+                    return  # before the source is asked for one more
+                turns.done(stride)
+                stride = room = await self._room()
 
-    async def _read_slices(self, records: Iterator[Record]) -> None:
-        stride = 1
-        while self._left and not self._leaving:
-            # One by one where positions count: a source that raises may stand behind the record that it failed at.
-            wanted = 1 if self._positioned else min(stride, self._left, self._size.now)
-            before = len(self._buffer)
-            try:
-                # `extend` keeps what came before the iterator raises.
-                self._buffer.extend(islice(records, wanted))
-            finally:
-                got = len(self._buffer) - before
-                self._left -= got
-                if got:
-                    self._have_read()
-            if got < wanted:
+    async def _read_lists(self, feed: Feed, lists: AsyncIterator[Any]) -> None:
+        async for given in lists:
+            records = feed.listed(given)
+            if self._leaving:
                 return
-            if self.waiting >= self._size.now:
-                await self._room()
-            stride = await self._turns.give()
-
-    async def _read_lists(self, feed: Feed) -> None:
-        while self._left and not self._leaving:
-            records = await feed.next_list()
-            if records is END or self._leaving:
-                return
-            assert isinstance(records, list)
             if len(records) > self._left:  # the position stays where the last whole list ended
-                self._buffer.extend(records[: self._left])
+                self._buffer += records[: self._left]
                 self._left = 0
                 _wake(self._arrived)
                 return
             if records:
-                self._buffer.extend(records)
+                self._buffer += records
                 self._left -= len(records)
                 self._have_read()
+                if not self._left:
+                    return
                 await self._room()
-            await self._turns.give()
 
     def _have_read(self) -> None:
         if self._positioned:
-            position = self._source.position  # type: ignore[attr-defined]  # optional in the protocol
-            self._position = position if type(position) in _ATOMS else deepcopy(position)
+            self._position = position_of(self._source)
         if self._arrived is not None:
             _wake(self._arrived)
+            self._forget_arrival()
 
-    async def _room(self) -> None:
-        """Wait until the pipeline has taken what is here."""
-        while self.waiting >= self._size.now:
+    def _forget_arrival(self) -> None:
+        self._arrived = None
+        self._look = self._positioned or self._leaving
+
+    async def _room(self) -> int:
+        """Wait until the pipeline has taken what is here; return how many records may come until the next look."""
+        if len(self._buffer) >= self._size.now:
+            await asyncio.sleep(0)  # mostly enough: the pipeline was woken before, and takes them in this turn
+        while len(self._buffer) >= self._size.now:
             self._freed = asyncio.get_running_loop().create_future()
             try:
                 await self._freed
             finally:
                 self._freed = None
+        return min(await self._turns.give(), self._left, self._size.now - len(self._buffer))
+
+
+class _Asynchronous:
+    """A plain iterator where an asynchronous one is wanted."""
+
+    def __init__(self, items: Iterator[Any]) -> None:
+        self._items = items
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        for item in self._items:
+            return item
+        raise StopAsyncIteration
 
 
 def _wake(sleeper: asyncio.Future[None] | None) -> None:

@@ -4,9 +4,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from time import perf_counter
 from uuid import uuid4
 
 from agora_core.flow.attempts import Attempt, Attempts
+from agora_core.flow.batch_size import BatchSize
 from agora_core.flow.bound import BoundPipeline
 from agora_core.flow.caller import Caller
 from agora_core.flow.closing import Closing, OpenParts
@@ -15,13 +17,16 @@ from agora_core.flow.replay_summary import ReplayMode, ReplaySummary
 from agora_core.flow.run import commits_at_close
 from agora_core.flow.timeouts import within
 from agora_core.spec.errors import ConfigError
+from agora_core.spec.failpoints import reached
 from agora_core.spec.letters import DeadLetter, DlqStore, LetterQuery, LetterState
 from agora_core.spec.records import Context
 
 log = logging.getLogger("agora.flow")
 
 MAX_ATTEMPTS = 5
-_AT_ONCE = 50
+_FIRST_AT_ONCE = 50
+_MOST_AT_ONCE = 1000
+"""So many letters may be written twice after a crash; as many share the commits of their leases and their ends."""
 _LEASE = timedelta(minutes=10)
 
 
@@ -83,6 +88,7 @@ class _Replay:
         self._max_attempts = max_attempts
         self._token = uuid4().hex
         context = Context(pipeline_id=query.pipeline_id or pipeline.id, run_id=f"replay-{self._token[:12]}")
+        self._run_id = context.run_id
         self._attempts = Attempts(pipeline, context)
         self._seconds = pipeline.config.close_timeout_seconds
         self._lasting = _LEASE + timedelta(seconds=pipeline.config.write_timeout_seconds)
@@ -93,13 +99,18 @@ class _Replay:
         up_to_id = last if self._query.up_to_id is None else min(last, self._query.up_to_id)
         self._query = replace(self._query, up_to_id=up_to_id)
         after_id = 0
+        size = BatchSize(_MOST_AT_ONCE, self._pipeline.config.batch_bytes)
+        size.now = _FIRST_AT_ONCE
         while limit is None or self._summary.selected < limit:
-            count = _AT_ONCE if limit is None else min(_AT_ONCE, limit - self._summary.selected)
+            count = size.now if limit is None else min(size.now, limit - self._summary.selected)
             letters = await self._store.find(self._query, limit=count, after_id=after_id)
             if not letters:
                 break
             after_id = letters[-1].id
+            began = perf_counter()
             await self._handle(self._plan(letters))
+            size.learn(len(letters), perf_counter() - began)
+            size.weigh(letters[-1].record)
             if on_progress is not None:
                 on_progress(self._summary)
         return self._summary
@@ -126,6 +137,7 @@ class _Replay:
         try:
             query = replace(self._query, ids=ids)
             leased = await self._store.lease(query, token=self._token, lasting=self._lasting, limit=len(ids))
+            reached("after-lease")
             attempts = {letter.id: letter.attempts for letter in leased}
             worn_out = [number for number in attempts if attempts[number] > self._max_attempts]
             if worn_out:
@@ -153,12 +165,18 @@ class _Replay:
             await self._store.put(attempt.split)
         written = [*attempt.done, *attempt.filtered, *attempt.split_ids]
         if written:
-            moved = await self._store.resolve(written, token=self._token, state=LetterState.REPLAYED)
+            reached("before-resolve")
+            moved = await self._store.resolve(
+                written, token=self._token, state=LetterState.REPLAYED, run_id=self._run_id
+            )
+            reached("after-resolve")
             if moved < len(written):
                 late = len(written) - moved
                 log.warning("leases ended before the letters were written", extra={"letters": late})
         if attempt.failed:
+            reached("before-give-back")
             await self._store.give_back(dict(attempt.failed), token=self._token)
+            reached("after-give-back")
         self._count(
             replayed=len(attempt.done) + len(attempt.filtered),
             filtered=len(attempt.filtered),

@@ -1,5 +1,6 @@
 """Decides, without doing anything, how a dead letter goes through its pipeline again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agora_core.flow.bound import BoundPipeline
@@ -54,14 +55,15 @@ def way_of(pipeline: BoundPipeline, letter: DeadLetter, mode: ReplayMode) -> Way
     """Return how *letter* goes through *pipeline* in this *mode*, or why it cannot."""
     if mode is ReplayMode.AUTO:
         mode = ReplayMode.PIPELINE if _has_origin(letter) else ReplayMode.RESUME
-    obstacle = _misfit(pipeline, letter) or _loss(letter, mode)
+    stages = pipeline.stages
+    obstacle = _misfit(pipeline, stages, letter) or _loss(letter, mode)
     if obstacle:
         return Refusal(obstacle)
     whole = mode is ReplayMode.PIPELINE
     return Way(
         letter=letter,
         record=letter.origin if whole else letter.record,
-        enters_at=0 if whole else pipeline.stages.index(letter.stage) - 1,
+        enters_at=0 if whole else stages.index(letter.stage) - 1,
         sinks=(letter.sink,) if letter.sink else pipeline.sink_names,
     )
 
@@ -70,11 +72,11 @@ def _has_origin(letter: DeadLetter) -> bool:
     return not isinstance(letter.origin, NoRecord)
 
 
-def _misfit(pipeline: BoundPipeline, letter: DeadLetter) -> str:
+def _misfit(pipeline: BoundPipeline, stages: Sequence[str], letter: DeadLetter) -> str:
     """Return why *letter* is none that this pipeline can replay, or an empty string."""
     if letter.stage == SOURCE_RECORD:
         return "the source could not read it, and only the source can"
-    if letter.stage not in pipeline.stages:
+    if letter.stage not in stages:
         return f"the pipeline has no stage {letter.stage!r} any more"
     if letter.sink and letter.sink not in pipeline.sink_names:
         return f"the pipeline has no sink {letter.sink!r} any more"

@@ -13,20 +13,30 @@ from agora_core.flow.casualties import Casualties
 from agora_core.flow.chain import Chain
 from agora_core.flow.closing import Closing, OpenParts
 from agora_core.flow.context import RunContext
+from agora_core.flow.crew import Crew
 from agora_core.flow.delivery import Delivery
+from agora_core.flow.feed import ask
+from agora_core.flow.governor import Governor
+from agora_core.flow.head import Batch, Head
 from agora_core.flow.keeper import Keeper
 from agora_core.flow.ledger import Ledger
-from agora_core.flow.letters import letters_of
+from agora_core.flow.letters import letters_of, new_uids
 from agora_core.flow.outlet import Outlet
-from agora_core.flow.pump import Batch, Pump
+from agora_core.flow.pulled import Pulled
+from agora_core.flow.pump import Pump
+from agora_core.flow.stages import split
 from agora_core.flow.timeouts import within
 from agora_core.flow.turns import Turns
 from agora_core.spec.errors import ConfigError, DeadLetterError, LeaseLostError, TooManyDeadError
-from agora_core.spec.letters import UNKNOWN, NoRecord
+from agora_core.spec.failpoints import reached
+from agora_core.spec.letters import SINK_WRITE, UNKNOWN, NoRecord
 from agora_core.spec.records import Context, Position
 from agora_core.spec.runs import RunSummary
 
 log = getLogger("agora.flow")
+
+_BATCHES_OF_LETTERS = 4
+"""So many batches may die before the run waits for the store."""
 
 
 def new_context(*, pipeline_id: str) -> RunContext:
@@ -54,19 +64,31 @@ class Run:
         self._context = context
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
-        turns = Turns()
+        self._governor = context.governor or Governor()
         told = Context(pipeline_id=context.pipeline_id, run_id=context.run_id, attempt=context.attempt)
-        self._chain = Chain(pipeline.steps, told, turns, snapshot=config.snapshot)
+        *self._crews, last = split(pipeline.steps)
+        self._told = told
+        self._chain = Chain(last, told, self._governor, is_first=not self._crews)
+        self._first_stage = pipeline.steps[0].name if pipeline.steps else SINK_WRITE
         named = zip(pipeline.sinks, pipeline.sink_names, strict=True)
-        self._delivery = Delivery([Outlet(sink, name, config, turns) for sink, name in named])
+        self._delivery = Delivery([Outlet(sink, name, config, Turns(self._governor)) for sink, name in named])
         self._commits_at_close = any(commits_at_close(sink) for sink in pipeline.sinks)
         self._ledger = Ledger()
+        self._uids = new_uids()
         self._keeper = Keeper(config, context, self._ledger)
-        self._size = BatchSize(config.batch_size)
-        self._pump = Pump(pipeline.source, size=self._size, limit=max_records, positioned=pipeline.resumable)
+        self._size = BatchSize(config.batch_size, config.batch_bytes)
+        self._limit = max_records
+        self._heads: list[tuple[str, Head]] = []
+        """Whatever reads, by the names of what it reads; each gets its records from the one before it."""
+        self._head: Head | None = None
+        """The last of them."""
+        self._was_stopped = False
+        """Whether a stop came while there was no head, or before the head that there was came to its end."""
         self._parts = OpenParts()
         self._position: Position | NoRecord = UNKNOWN
         """After the last batch that is through, where it is not saved yet."""
+        self._kept_position: Position | NoRecord = UNKNOWN
+        """The same, after the last batch before which all dead letters are durable."""
         self._settle_at: float | None = None
         """When what is through must be flushed and checkpointed; None while there is nothing of it."""
         self._seconds: float | None = None
@@ -75,11 +97,20 @@ class Run:
     def summary(self) -> RunSummary:
         """The counts, live."""
         seconds = self._loop.time() - self._began if self._seconds is None else self._seconds
-        return self._ledger.summary(seconds=seconds, stopped_early=self._pump.stopped)
+        waiting = self._head.waiting if self._head is not None else 0
+        return self._ledger.summary(seconds=seconds, stopped_early=self._stopped, waiting=waiting)
+
+    @property
+    def _stopped(self) -> bool:
+        """Whether a stop came before the source's end."""
+        return self._was_stopped if self._head is None else self._head.stopped
 
     def stop(self) -> None:
         """End at the next batch boundary: what was read is finished, nothing more is read."""
-        self._pump.stop()
+        if self._head is not None:
+            self._head.stop()
+        elif self._seconds is None:
+            self._was_stopped = True
 
     async def go(self) -> None:
         """Run to the end, and close every part that was opened, whatever happened."""
@@ -117,42 +148,76 @@ class Run:
             await _resume(pipeline.source, position)
 
     async def _flow(self) -> None:
-        pump = self._pump
-        pump.start()
+        if self._was_stopped:
+            return
+        head = self._head = self._open_head()
+        head.start()
         while True:
-            if not await pump.ready(self._until_settled()):
+            if self._keeper.is_busy and not await head.ready(0):
+                await self._keeper.finish()  # the source makes one wait anyway
+                self._acknowledge_what_needs_no_flush()
+            patience = self._until_settled()
+            if patience == 0 or not await head.ready(patience):
                 await self._settle()
                 continue
-            batch = pump.take()
+            batch = head.take()
             if batch is None:
                 break
             await self._work(batch)
-            if self._until_settled() == 0:
-                await self._settle()
         await self._settle()
-        if pump.error is not None:
-            raise pump.error
+        if head.error is not None:
+            raise head.error
+
+    def _open_head(self) -> Head:
+        """Ask the source for its records, and return what reads them."""
+        source, limit = self._pipeline.source, self._limit
+        asked = ask(source, size=self._size.most, limit=limit)
+        kind = Pulled if asked.is_plain else Pump
+        positioned, size, governor = self._pipeline.resumable, self._size, self._governor
+        head: Head = kind(asked, source, size=size, limit=limit, positioned=positioned, governor=governor)
+        self._heads.append(("the reading of the source", head))
+        for *before, stage in self._crews:
+            chain = Chain(before, self._told, governor, is_first=len(self._heads) == 1)
+            snapshot = self._config.snapshot
+            head = Crew(head, chain, stage, self._told, governor=governor, size=size, snapshot=snapshot)
+            self._heads.append((f"the work of {stage.name}", head))
+        return head
 
     async def _work(self, batch: Batch) -> None:
         ledger, count = self._ledger, len(batch.records)
+        if not ledger.unkept:
+            self._kept_position = self._position
         ledger.read(count)
+        reached("after-read")
+        if self._config.snapshot and batch.copies is None:
+            batch.snapshot()
         dead = Casualties(self._keeper.allowance())
         began = perf_counter()
-        passed = await self._chain.run(batch.records, dead)
+        reached("before-middlewares")
+        passed = await self._chain.run(batch.enter(dead), dead)
+        reached("after-middlewares")
         in_chain = perf_counter() - began
         delivered = await self._delivery.write(passed, dead)
         self._size.learn(count, in_chain + self._delivery.seconds_one_by_one)
-        first = self._chain.first_stage
-        letters = letters_of(dead, batch.records, passed, first_stage=first, context=self._context)
-        await self._keeper.keep(letters)
+        self._size.weigh(batch.records[-1])
         ledger.done(delivered=delivered, filtered=passed.filtered, dead=len(dead.by_place))
-        if not self._delivery.flushes and not self._commits_at_close:
-            ledger.acknowledge()
-        self._keeper.judge(dead)
+        if dead.by_place or self._keeper.is_busy:
+            letters = letters_of(dead, batch, first_stage=self._first_stage, context=self._context, uids=self._uids)
+            await self._keeper.keep(letters, records=len(dead.by_place), room=_BATCHES_OF_LETTERS * self._size.most)
+        verdict = self._keeper.verdict(dead)
+        if verdict is not None:
+            await self._keeper.finish()
+        self._acknowledge_what_needs_no_flush()
+        if verdict is not None:
+            raise verdict from dead.over
         ledger.batch_done()
         if not isinstance(batch.position, NoRecord):
             self._position = batch.position
         self._note_unsettled()
+
+    def _acknowledge_what_needs_no_flush(self) -> None:
+        if not (self._delivery.flushes or self._commits_at_close or self._keeper.is_busy):
+            self._ledger.acknowledge()
 
     def _note_unsettled(self) -> None:
         unsettled = self._ledger.unflushed > 0 or self._position is not UNKNOWN
@@ -166,30 +231,38 @@ class Run:
         return max(0.0, self._settle_at - self._loop.time())
 
     async def _settle(self) -> None:
-        """Flush the sinks, then save the position. The dead letters of every batch behind it are durable already."""
+        """Have the dead letters kept and the sinks flushed, then save the position."""
         self._settle_at = None
+        await self._keeper.finish()
+        await self._flush()
+
+    async def _flush(self) -> None:
         await self._delivery.flush()
         if not self._commits_at_close:
             await self._acknowledge()
 
     async def _acknowledge(self) -> None:
         self._ledger.acknowledge()
-        position, self._position = self._position, UNKNOWN
+        position, self._position, self._kept_position = self._position, UNKNOWN, UNKNOWN
         if self._config.checkpoint is None or isinstance(position, NoRecord):
             return
         seconds = self._config.write_timeout_seconds
         saving = self._config.checkpoint.save_checkpoint(self._context.pipeline_id, position)
+        reached("before-checkpoint")
         await within(seconds, saving, late=f"the checkpoint was not saved within {seconds:g} s (write_timeout_seconds)")
+        reached("after-checkpoint")
 
     async def _save_what_is_through(self, closing: Closing) -> None:
         """Save the position after the last whole batch of a failed run, so that the next one does not do it twice."""
+        if self._ledger.unkept:  # there are letters that the store could not keep
+            self._position = self._kept_position
         failure, position = closing.failure, self._position
         if isinstance(position, NoRecord) or self._commits_at_close or isinstance(failure, LeaseLostError):
             return
         # A sink that failed, or a run that was cut, is not flushed any more: after a flush that failed, one that
         # succeeds says nothing.
         if isinstance(failure, DeadLetterError | TooManyDeadError):
-            await closing.do(self._settle, "what was written before")
+            await closing.do(self._flush, "what was written before")
         elif not self._delivery.flushes:
             await closing.do(self._acknowledge, "the checkpoint")
 
@@ -197,13 +270,17 @@ class Run:
         """Close in the order middlewares, sinks, source, stores; return what the run failed with."""
         pipeline, config = self._pipeline, self._config
         closing = Closing(self._parts, caller, seconds=config.close_timeout_seconds, failure=failure)
-        await closing.do(self._pump.close, "the reading of the source")
-        self._ledger.read(self._pump.waiting)
+        if self._head is not None:
+            for name, head in reversed(self._heads):
+                await closing.do(head.close, name)
+            self._ledger.read(self._head.waiting)
+            self._was_stopped, self._head = self._head.stopped, None
+        await closing.do(self._keeper.close, "the dead letters")
         if closing.failure is not None:
             await self._save_what_is_through(closing)
         for step in pipeline.steps:
             await closing.close(step.part, step.name)
-        unfinished = self._commits_at_close and self._pump.stopped
+        unfinished = self._commits_at_close and self._stopped
         if unfinished:
             told = {"pipeline_id": self._context.pipeline_id, "run_id": self._context.run_id}
             log.warning("run stopped before its source's end; its replacement is not published", extra=told)

@@ -1,6 +1,6 @@
 """The stages of a chain: each a function of one record, made from a middleware, a mapping or a predicate."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from agora_core.flow.names import function_name, part_name, printable
 from agora_core.spec.errors import ConfigError
 from agora_core.spec.letters import MIDDLEWARE
-from agora_core.spec.records import Middleware, Record
+from agora_core.spec.records import BatchMiddleware, Middleware, Record
 
 _CONTEXT_NAMES = ("ctx", "context", "_ctx", "_context")
 _PLACES = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -27,14 +27,27 @@ class Stage:
     """Whether what `call` gives only says if the record passes, instead of being the next one."""
     part: object | None = None
     """The user's middleware, to be opened and closed; None for a plain function."""
+    takes_batches: bool = False
+    """Whether `call` takes a list, and gives one with an answer for each record of it."""
+    concurrency: int = 1
+    """How many records may be in `call` at a time."""
+    ordered: bool = True
+    """Whether records leave in the order in which they came, where several are in `call` at a time."""
 
 
-def middleware_stage(middleware: Middleware) -> Stage:
-    """Return the stage of a middleware object."""
+def middleware_stage(middleware: Middleware | BatchMiddleware, *, one_by_one: bool = False) -> Stage:
+    """Return the stage of a middleware object; *one_by_one* if it must not be given lists."""
     name = part_name(middleware, suffix="Middleware")
-    call = middleware.process
-    takes_context = _takes_context(call, f"{type(middleware).__name__}.process", unknown=True)
-    return Stage(name=MIDDLEWARE + name, call=call, takes_context=takes_context, part=middleware)
+    batches = None if one_by_one else getattr(middleware, "process_batch", None)
+    takes_batches = callable(batches)
+    call = batches if callable(batches) else getattr(middleware, "process", None)
+    if call is None:
+        raise ConfigError(f"{name} takes lists, one after the other; concurrency is for a middleware with process()")
+    method = "process_batch" if takes_batches else "process"
+    takes_context = _takes_context(call, f"{type(middleware).__name__}.{method}", unknown=True)
+    return Stage(
+        name=MIDDLEWARE + name, call=call, takes_context=takes_context, part=middleware, takes_batches=takes_batches
+    )
 
 
 def map_stage(function: Callable[..., Record | Awaitable[Record]], name: str | None) -> Stage:
@@ -49,6 +62,16 @@ def filter_stage(predicate: Callable[..., object], name: str | None) -> Stage:
     name = printable(name) if name else function_name(predicate, nameless="filter")
     takes_context = _takes_context(predicate, name, unknown=False)
     return Stage(name=MIDDLEWARE + name, call=predicate, takes_context=takes_context, selects=True)
+
+
+def split(stages: Sequence[Stage]) -> list[list[Stage]]:
+    """Return *stages* in parts, of which all but the last end with a stage that is in several records at a time."""
+    parts: list[list[Stage]] = [[]]
+    for stage in stages:
+        parts[-1].append(stage)
+        if stage.concurrency > 1:
+            parts.append([])
+    return parts
 
 
 def _takes_context(function: Callable[..., Any], name: str, *, unknown: bool) -> bool:

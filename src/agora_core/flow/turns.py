@@ -1,28 +1,39 @@
-"""Lets siblings run: a pipeline that has work without end gives its turn away every few milliseconds."""
+"""Lets siblings run: work that goes record by record looks at the clock now and then, and gives its turn away."""
 
-import asyncio
 from time import perf_counter
 
-SLICE_SECONDS = 0.005
-_MOST_RECORDS = 16
-_QUICK_SECONDS = SLICE_SECONDS / _MOST_RECORDS
+from agora_core.flow.context import LoopShare
+from agora_core.flow.governor import SLICE_SECONDS
+
+_QUICK_SECONDS = SLICE_SECONDS / 4
+"""A stride should take no longer, so that a turn is over not much later than it should be."""
+
+_LONGEST_STRIDE = 256
 
 
 class Turns:
-    """The turns of one task, measured in the machine's own time."""
+    """The strides of one loop: how many records go by between two looks at the clock.
 
-    def __init__(self) -> None:
-        self._began = self._looked = perf_counter()
+    A stride grows from 1 by doubling while records are quick, and shrinks at once when they are slow.
+    """
+
+    def __init__(self, governor: LoopShare) -> None:
+        self._governor = governor
+        self._began = 0.0
         self._stride = 1
 
     async def give(self) -> int:
-        """Let others run if this slice is over; return how many records may pass until the next call."""
-        now = perf_counter()
-        # The clock is read at every record while records are slow, at every 16th while they are quick.
-        quick = now - self._looked < _QUICK_SECONDS
-        self._stride = min(self._stride * 2, _MOST_RECORDS) if quick else 1
-        self._looked = now
-        if now - self._began >= SLICE_SECONDS:
-            await asyncio.sleep(0)
-            self._began = self._looked = perf_counter()
+        """Let others run if this turn of the loop was long enough; return how many records may go by now."""
+        self._began = perf_counter()
+        if self._governor.is_over(self._began):
+            await self._governor.turn()
+            self._began = perf_counter()
         return self._stride
+
+    def done(self, count: int) -> None:
+        """Take into account how long the *count* records took that went by since `give`."""
+        took = (perf_counter() - self._began) / count * self._stride
+        if took * 2 <= _QUICK_SECONDS:
+            self._stride = min(self._stride * 2, _LONGEST_STRIDE)
+        elif took > _QUICK_SECONDS:
+            self._stride = max(1, int(self._stride * _QUICK_SECONDS / took))

@@ -70,7 +70,7 @@ class Workshop:
         pipeline = Pipeline(source, id=pipeline_id)
         for middleware in plan.middlewares:
             part: Any = middleware.build(self.catalogue, pipeline_id)
-            pipeline = pipeline.pipe(part)
+            pipeline = pipeline.pipe(part, concurrency=middleware.crowd.concurrency, ordered=middleware.crowd.ordered)
         sinks: list[Any] = [sink.build(self.catalogue, pipeline_id) for sink in plan.sinks]
         state: StateStore | None = self._store(plan.state)
         config = DeliveryConfig(**plan.delivery, dlq=self.dlq(plan), checkpoint=state)

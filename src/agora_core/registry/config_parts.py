@@ -1,11 +1,12 @@
 """Parts as a config names them: by the name of an offer, or by where they can be imported from."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import isroutine
-from typing import Any
+from typing import Any, NamedTuple
 
+from agora_core.flow.checks import check_concurrency, check_ordered
 from agora_core.registry.catalogue import AMBIENT, Catalogue, Kind
 from agora_core.registry.config_reader import ConfigReader, shown
 from agora_core.registry.options import option_faults, parameters
@@ -14,8 +15,26 @@ from agora_core.registry.toml_scan import KeyPath
 from agora_core.spec.errors import ConfigError
 from agora_core.spec.offers import Choice
 
-REMEDIES = {"cron": "pip install 'agora-etl-plugins[cron]'"}
+REMEDIES = {
+    (kind, name): f"pip install 'agora-etl-plugins[{name}]'"
+    for kind, name in (
+        (Kind.SCHEDULE_TYPE, "cron"),
+        (Kind.DEAD_LETTER_STORE, "postgres"),
+        (Kind.DEAD_LETTER_STORE, "redis"),
+    )
+}
 """What brings the offers that Agora's own plugins make, for those who have not installed any."""
+
+
+class Crowd(NamedTuple):
+    """How many records may be in a stage at a time, and whether they keep their order, where the config says so."""
+
+    concurrency: int | None = None
+    ordered: bool | None = None
+
+
+_OWN_CROWD = Crowd()
+"""As the part itself has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +44,7 @@ class OfferedPart:
     kind: Kind
     choice: Choice
     name: str = ""
+    crowd: Crowd = _OWN_CROWD
 
     def build(self, catalogue: Catalogue, pipeline_id: str) -> object:
         """Build it anew."""
@@ -39,6 +59,7 @@ class ImportedPart:
     found: Any
     options: Mapping[str, object] = field(default_factory=dict)
     name: str = ""
+    crowd: Crowd = _OWN_CROWD
 
     def build(self, catalogue: Catalogue, pipeline_id: str) -> object:
         """Build it anew, or return the object itself."""
@@ -68,23 +89,25 @@ class PartReader:
         table = dict(self.reader.table(where, value))
         if not isinstance(value, dict):
             return None
-        name = self._stage_name(where, table, kind)
+        name, crowd = self._stage_name(where, table, kind), self._crowd(where, table, kind)
         if "import" in table:
-            return self._imported(where, table, kind, name)
+            part: Part | None = self._imported(where, table, kind, name)
+            return part and replace(part, crowd=crowd)
         chosen = table.pop(word, otherwise)
         if not isinstance(chosen, str) or not chosen:
             known = ", ".join(one.offer.name for one in self.catalogue.offers(kind))
             what = f"{word} must be text, not {chosen!r}" if chosen is not None else f"{word} is missing"
             self.reader.wrong((*where, word), f"{shown(where)}: {what}; known: {known}, or import")
             return None
-        return self.offered(where, kind, chosen, table, name)
+        part = self.offered(where, kind, chosen, table, name)
+        return part and replace(part, crowd=crowd)
 
     def offered(
         self, where: KeyPath, kind: Kind, chosen: str, table: Mapping[str, object], name: str = "", *, beside: Any = ()
     ) -> OfferedPart | None:
         """Return the part that the catalogue offers as *chosen*, with the options of *table*, or tell what is wrong."""
         reader = self.reader
-        choice = Choice(chosen, table, REMEDIES.get(chosen, ""))
+        choice = Choice(chosen, table, REMEDIES.get((kind, chosen), ""))
         build = reader.built(where, "", (), lambda: self.catalogue.builder(kind, choice))
         if build is None:
             return None
@@ -129,6 +152,17 @@ class PartReader:
             return name
         self.reader.wrong((*where, "name"), f"{shown(where)}: name must be text, not {name!r}")
         return ""
+
+    def _crowd(self, where: KeyPath, table: dict[str, object], kind: Kind) -> Crowd:
+        """Take out of *table* how many records may be in the stage."""
+        if kind is not Kind.MIDDLEWARE:
+            return Crowd()
+        built = self.reader.built
+        given: dict[str, Any] = {}
+        for key, check in (("concurrency", check_concurrency), ("ordered", check_ordered)):
+            if key in table:
+                given[key] = built((*where, key), f"{shown(where)}:", (), partial(check, table.pop(key)))
+        return Crowd(**given)
 
 
 def _unwrapped(table: Mapping[str, object], build: Callable[..., object]) -> Mapping[str, object]:

@@ -158,4 +158,4 @@ def _read_state(parts: PartReader, value: object) -> Part | None:
 
 
 def _remedy(name: object) -> str:
-    return REMEDIES.get(name, "") if isinstance(name, str) else ""
+    return REMEDIES.get((Kind.SCHEDULE_TYPE, name), "") if isinstance(name, str) else ""

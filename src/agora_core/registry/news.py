@@ -22,6 +22,10 @@ class News:
             if name.startswith(f"{PROJECT}_")
         }
 
+    def is_heard(self, hook: str) -> bool:
+        """Whether any plugin has *hook*."""
+        return bool(self._listeners[hook])
+
     def tell(self, hook: str, **values: object) -> None:
         """Call *hook* of every plugin that has it with the frozen *values*; a plugin that raises is logged."""
         for listener in self._listeners[hook]:

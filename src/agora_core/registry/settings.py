@@ -22,6 +22,7 @@ class WorkerSettings:
     health_required: bool = True
     allow_unauthenticated: bool = False
     stall_seconds: float = 60.0
+    gc_freeze: bool = True
     engine: str | None = None
 
     def __post_init__(self) -> None:

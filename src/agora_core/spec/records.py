@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
 Record: TypeAlias = Any
 """Whatever the user's source yields; `Any`, since `object` would forbid middlewares typed with users' own classes."""
@@ -29,6 +29,13 @@ class BadRecord:
 
     raw: Record
     error: Exception
+    made: ClassVar[bool] = False
+    """Whether there has been one in this process. Until then nobody has to look for any."""
+
+    def __new__(cls, *_: object, **__: object) -> Self:
+        """Make one, and tell those who look for some."""
+        BadRecord.made = True
+        return object.__new__(cls)  # slots make a dataclass another class than the one that super() knows
 
 
 @runtime_checkable
@@ -41,16 +48,35 @@ class Source(Protocol):
     reading. Each may be `async def` or `def`.
     """
 
-    def stream(self) -> AsyncIterator[Record] | Iterator[Record]:
-        """Yield the records, one at a time; a generator, `async def` or not. Raising ends the run as failed."""
+    def stream(self) -> AsyncIterator[Record] | Iterator[Record] | list[Record]:
+        """Yield the records, one at a time; a generator, `async def` or not. Raising ends the run as failed.
+
+        Whoever has a list of them may return it.
+        """
 
 
 @runtime_checkable
 class Middleware(Protocol):
-    """Turns one record into another. May have `open()`, `close()` and a `name` (else its class's) for its stage."""
+    """Turns one record into another.
+
+    May have `open()`, `close()`, a `name` (else its class's) for its stage, and as defaults for `Pipeline.pipe` a
+    `concurrency`, how many records may be in it at a time, and `ordered`. Instead of `process`, or beside it, it may
+    have `process_batch`, which is preferred; see `BatchMiddleware`.
+    """
 
     def process(self, record: Record, ctx: Context, /) -> Record | Awaitable[Record | None] | None:
         """Return the record for the next stage, or None to filter it out; raising makes it a dead letter."""
+
+
+@runtime_checkable
+class BatchMiddleware(Protocol):
+    """Turns a list of records into another at once, such as by one request for all of them; see `Middleware`."""
+
+    def process_batch(self, records: list[Record], ctx: Context, /) -> Sequence[Record] | Awaitable[Sequence[Record]]:
+        """Return an item for each of *records*, in their order: the next record, None, or an exception.
+
+        None filters a record out, an exception makes it a dead letter. Raising makes all of them dead letters.
+        """
 
 
 @runtime_checkable
