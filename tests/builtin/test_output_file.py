@@ -196,3 +196,63 @@ async def test_a_path_below_a_file_is_an_error_in_words(path):
         await JsonlSink(path / "below.jsonl").open()
     with pytest.raises(RunError, match="not a regular file"):
         await JsonlSink("/dev/null").open()
+
+
+async def test_large_batches_are_in_the_file_by_the_flush(path):
+    """Batches are kept until there is enough of them or a flush; a small one is written at once, after the others."""
+    sink = JsonlSink(path)
+    await sink.open()
+
+    await sink.write_batch([1] * 100)
+    assert path.read_text() == "old\n"
+    await sink.write_batch([2])
+    assert path.read_text() == "old\n" + "1\n" * 100 + "2\n"
+    await sink.write_batch([3] * 100)
+    await sink.flush()
+    assert path.read_text().endswith("2\n" + "3\n" * 100)
+    await sink.write_batch(["x" * 6_000] * 100)
+    assert path.stat().st_size > 600_000
+    await sink.close()
+
+
+@pytest.mark.parametrize("ending", ["close", "abort"])
+async def test_what_is_kept_is_appended_at_the_end_of_a_run(path, ending):
+    """However the run ended, an appending sink wrote what it had taken."""
+    sink = JsonlSink(path)
+    await sink.open()
+    await sink.write_batch([1] * 100)
+
+    await getattr(sink, ending)()
+
+    assert path.read_text() == "old\n" + "1\n" * 100
+
+
+async def test_what_is_kept_outlives_a_write_that_fails(path, full_disk, monkeypatch):
+    """Records that were taken go to the file when it has room again; those that were refused do not."""
+    sink = JsonlSink(path)
+    await sink.open()
+    await sink.write_batch([1] * 100)
+    with pytest.raises(RunError, match="No space left"):
+        await sink.write_batch([2])
+    with pytest.raises(RunError, match="No space left"):
+        await sink.flush()
+    assert path.read_text() == "old\n"
+
+    monkeypatch.undo()
+    await sink.flush()
+    await sink.close()
+
+    assert path.read_text() == "old\n" + "1\n" * 100
+
+
+async def test_a_replacement_that_was_aborted_keeps_nothing(path):
+    """What a failed run kept is not in the file of the next one."""
+    sink = JsonlSink(path, mode="replace")
+    await sink.open()
+    await sink.write_batch([1] * 100)
+    await sink.abort()
+
+    await sink.open()
+    await sink.close()
+
+    assert path.read_text() == ""

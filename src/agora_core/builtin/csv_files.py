@@ -6,10 +6,11 @@ from hashlib import blake2b
 from os import PathLike
 
 from agora_core.builtin.csv_layout import Layout, checked_columns, checked_delimiter
-from agora_core.builtin.csv_rows import CsvFile, Dialect, Row
+from agora_core.builtin.csv_rows import CsvFile, Dialect, Rows
 from agora_core.builtin.output_file import Mode, checked_mode
 from agora_core.builtin.own_thread import OwnThread
 from agora_core.builtin.paths import file_path
+from agora_core.builtin.read_ahead import ReadAhead
 from agora_core.builtin.sink_file import SinkFile
 from agora_core.builtin.source_options import OnBad, checked_encoding, checked_on_bad
 from agora_core.spec.errors import PartialWriteError, RunError
@@ -42,6 +43,7 @@ class CsvSource:
         self.on_bad = checked_on_bad(on_bad)
         self._thread = OwnThread(f"agora-read-{self.path.name}")
         self._file: CsvFile | None = None
+        self._ahead: ReadAhead[Rows] | None = None
         self._begin()
 
     async def open(self) -> None:
@@ -52,6 +54,7 @@ class CsvSource:
         except BaseException:
             self._thread.end()
             raise
+        self._ahead = ReadAhead(self._thread, self._file.read_rows)
         self._begin()
 
     async def close(self) -> None:
@@ -91,12 +94,14 @@ class CsvSource:
         try:
             left = limit
             while left is None or left > 0:
-                rows = await self._take(size if left is None else min(size, left))
-                if not rows:
+                records = await self._take(size if left is None else min(size, left))
+                if not records:
                     return
                 if left is not None:
-                    left -= len(rows)
-                yield [self._judged(row.record) for row in rows]
+                    left -= len(records)
+                if self.on_bad == "fail":
+                    _raise_first_bad(records)
+                yield records
         finally:
             if opened_here:
                 await self.close()
@@ -107,7 +112,7 @@ class CsvSource:
     def _begin(self) -> None:
         self._row = 0
         self._digest = blake2b(digest_size=12)
-        self._rows: Sequence[Row] = ()
+        self._rows = Rows()
         self._next = 0
 
     async def _skipped(self, count: int) -> bool:
@@ -116,24 +121,37 @@ class CsvSource:
             pass
         return self._row == count
 
-    async def _take(self, count: int) -> Sequence[Row]:
-        """Return the next rows, at most *count*, none at the end."""
-        assert self._file is not None
+    async def _take(self, count: int) -> list[Record]:
+        """Return the next records, at most *count*, none at the end."""
+        assert self._ahead is not None
         if self._next == len(self._rows):
-            self._rows = await self._thread.call(self._file.read_rows)
+            self._rows = await self._ahead.next()
             self._next = 0
-        rows = self._rows[self._next : self._next + count]
-        self._next += len(rows)
-        self._row += len(rows)
-        # Without line ends: the last row may get its own later.
-        text = "".join([row.text.rstrip("\r\n") + "\n" for row in rows])
-        self._digest.update(text.encode("utf-8", "surrogatepass"))
-        return rows
+        taken = slice(self._next, self._next + count)
+        records = self._rows.records[taken]
+        self._next += len(records)
+        self._row += len(records)
+        self._digest.update(_digested(self._rows.texts[taken]))
+        return records
 
-    def _judged(self, record: Record) -> Record:
-        if isinstance(record, BadRecord) and self.on_bad == "fail":
+
+def _digested(texts: Sequence[str]) -> bytes:
+    """Return the *texts* of rows in the form that tells them again, each with one line feed behind it.
+
+    The last row of a file may get its line end later.
+    """
+    text = "".join(texts)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
+    if "\r" in text or text.count("\n") != len(texts) or not text.endswith("\n"):  # not one line for each row
+        text = "".join([each.rstrip("\r\n") + "\n" for each in texts])
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _raise_first_bad(records: Sequence[Record]) -> None:
+    for record in records:
+        if isinstance(record, BadRecord):
             raise RunError(str(record.error)) from record.error
-        return record
 
 
 class CsvSink:
@@ -177,7 +195,7 @@ class CsvSink:
         """Write a row for each record; raise `PartialWriteError` for those that cannot be one."""
         text, failed = self._layout.rows(records)
         if text:
-            await self._file.write(text)
+            await self._file.write(text, count=len(records))
             self._layout.header_is_written = True
         if failed:
             raise PartialWriteError(failed)

@@ -4,6 +4,7 @@ import csv
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from io import StringIO
+from itertools import chain
 
 from agora_core.builtin.fields import fields_of
 from agora_core.builtin.output_file import OutputFile
@@ -15,6 +16,8 @@ from agora_core.spec.records import Record
 _BOM = "\ufeff"
 _HEADER_BYTES = 1 << 20
 _LARGE = 64 * 1024 * 1024
+_PLAIN = frozenset({str, int, float, type(None)})
+"""The types whose text is the one that the csv module gives them."""
 
 
 def checked_columns(columns: Sequence[str], option: str) -> tuple[str, ...]:
@@ -44,7 +47,7 @@ class Layout:
         self._set(columns)
         self._lines: list[str] = []
         # The writer quotes the characters of its line end, so it has both; each row is ended by one of them only.
-        self._write = csv.writer(_Into(self._lines), delimiter=delimiter, lineterminator="\r\n").writerow
+        self._writer = csv.writer(_Into(self._lines), delimiter=delimiter, lineterminator="\r\n")
         self.header_is_written = False
 
     def prepare(self, file: OutputFile) -> None:
@@ -65,6 +68,30 @@ class Layout:
 
     def rows(self, records: Sequence[Record]) -> tuple[bytes, dict[int, Exception]]:
         """Return *records* as text, with a header where it is missing, and the failures by their index."""
+        text = self._plain_rows(records)
+        failed: dict[int, Exception] = {}
+        if text is None:
+            text, failed = self._careful_rows(records)
+        if text and not self.header_is_written:
+            text = self._text(self._columns, self._columns) + text
+        return text, failed
+
+    def _plain_rows(self, records: Sequence[Record]) -> bytes | None:
+        """Return *records* as text if they are dicts that have no other fields than the columns, nor what fails."""
+        if not self._columns or set(map(type, records)) != {dict}:
+            return None
+        if not self._known.issuperset(chain.from_iterable(records)):
+            return None
+        self._lines.clear()
+        try:
+            # Column by column, since the types of a column's values are looked at all at once.
+            cells = [_cells(name, [record.get(name) for record in records]) for name in self._columns]
+            self._writer.writerows(zip(*cells, strict=True))
+            return "".join([line[:-2] + "\n" for line in self._lines]).encode()
+        except (TypeError, ValueError):
+            return None
+
+    def _careful_rows(self, records: Sequence[Record]) -> tuple[bytes, dict[int, Exception]]:
         rows: list[bytes] = []
         failed: dict[int, Exception] = {}
         for index, record in enumerate(records):
@@ -72,8 +99,6 @@ class Layout:
                 rows.append(self._row(fields_of(record)))
             except (TypeError, ValueError) as exc:
                 failed[index] = exc
-        if rows and not self.header_is_written:
-            rows.insert(0, self._text(self._columns, self._columns))
         return b"".join(rows), failed
 
     def _row(self, fields: Mapping[str, object]) -> bytes:
@@ -95,7 +120,7 @@ class Layout:
 
     def _text(self, cells: Sequence[object], names: Sequence[str]) -> bytes:
         self._lines.clear()
-        self._write(cells)
+        self._writer.writerow(cells)
         text = self._lines[0].removesuffix("\r\n") + "\n"
         try:
             return text.encode()
@@ -130,6 +155,11 @@ class _Into:
 
     def __init__(self, lines: list[str]) -> None:
         self.write = lines.append
+
+
+def _cells(name: str, values: Sequence[object]) -> Sequence[object]:
+    """Return the *values* of the column *name* as the csv module takes them."""
+    return values if _PLAIN.issuperset(map(type, values)) else [_cell(name, value) for value in values]
 
 
 def _cell(name: str, value: object) -> object:

@@ -1,12 +1,13 @@
-"""Reads a CSV file record by record. All of it blocks."""
+"""Reads a CSV file some rows at a time. All of it blocks."""
 
 import codecs
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import TextIOWrapper
 from pathlib import Path
 
+from agora_core.builtin.csv_lines import HeadOfLine, TextLines
 from agora_core.builtin.input_file import open_input, reading
 from agora_core.builtin.paths import both_ways
 from agora_core.spec.errors import RunError
@@ -15,7 +16,7 @@ from agora_core.spec.records import BadRecord, Record
 LONGEST = 16 * 1024 * 1024
 """So many characters at most stand in one line or one field; an opened quote that is never closed ends there."""
 
-_CHUNK_CHARACTERS = 64 * 1024
+_PIECE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +30,24 @@ class Dialect:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One record, or what is wrong with it; and its text, by which a file is known again."""
+class Rows:
+    """Records, or what is wrong with them; and the text of each, by which a file is known again."""
 
-    record: Record
-    text: str
+    records: list[Record] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def add(self, record: Record, text: str) -> None:
+        """Put one more at the end."""
+        self.records.append(record)
+        self.texts.append(text)
+
+    def extend(self, others: "Rows") -> None:
+        """Put *others* at the end."""
+        self.records.extend(others.records)
+        self.texts.extend(others.texts)
 
 
 class CsvFile:
@@ -48,104 +62,118 @@ class CsvFile:
         try:
             encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
             # Bytes that are no text are kept as lone surrogates, so that only their own record is bad.
-            text = TextIOWrapper(binary, encoding=encoding, errors="surrogateescape", newline="")
-            self._lines = _Lines(text)
+            self._text = TextIOWrapper(binary, encoding=encoding, errors="surrogateescape", newline="")
+            self._ends = False
+            """Whether the last piece was shorter than it was to be, so that little or nothing comes after it."""
+            self._lines = TextLines(self._read, longest=LONGEST)
             self._reader = csv.reader(self._lines, delimiter=dialect.delimiter, strict=True)
             self._columns = dialect.header or self._header()
         except BaseException:
             binary.close()
             raise
-        self._text = text
 
-    def read_rows(self) -> list[Row]:
+    def read_rows(self) -> Rows:
         """Return the next rows, none at the end."""
-        rows: list[Row] = []
-        size = 0
+        rows = Rows()
         with reading(self.path):
-            while size < _CHUNK_CHARACTERS:
-                row = self._next_row()
-                if row is None:
-                    break
-                rows.append(row)
-                size += len(row.text)
+            while (self._ends or not rows) and (lines := self._lines.more()):
+                simple = self._simple_rows(lines)
+                rows.extend(self._careful_rows() if simple is None else simple)
         return rows
 
     def close(self) -> None:
         """Let go of the file."""
         self._text.close()
 
+    def _read(self) -> str:
+        """Return the next piece of the text, which does not end between a carriage return and its line feed."""
+        try:
+            piece = self._text.read(_PIECE)
+            self._ends = len(piece) < _PIECE
+            while piece.endswith("\r") and (following := self._text.read(1)):
+                piece += following
+        except UnicodeError as exc:  # from encodings that know no single bad byte, such as UTF-16
+            raise RunError(f"{both_ways(self.path)} is not {self._dialect.encoding}: {exc}") from exc
+        return piece
+
     def _header(self) -> tuple[str, ...]:
         with reading(self.path):
-            row = self._next_row(header=True)
-        if row is None:
+            parsed = self._next_fields()
+        if parsed is None:
             return ()
-        if isinstance(row.record, BadRecord):
-            raise RunError(f"the first row must name the columns: {row.record.error}")
-        names: list[str] = row.record
+        names, problem, number = parsed
+        bad = self._unreadable("".join(self._lines.taken), problem, number)
+        if bad is not None:
+            raise RunError(f"the first row must name the columns: {bad.error}")
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise RunError(f"{both_ways(self.path)} has more than one column {twice[0]!r}; rename it in the first row")
         return tuple(names)
 
-    def _next_row(self, *, header: bool = False) -> Row | None:
+    def _simple_rows(self, lines: Sequence[str]) -> Rows | None:
+        """Return the rows of *lines* where each line is one and all of it is text; else None, and give no line."""
+        text = "".join(lines)
+        if isinstance(lines[0], HeadOfLine) or (not text.isascii() and _has_bad_bytes(text)):
+            return None
+        try:
+            parsed = list(csv.reader(lines, delimiter=self._dialect.delimiter, strict=True))
+        except csv.Error:
+            return None
+        if len(parsed) != len(lines):
+            return None
+        first = self._lines.begin()
+        self._lines.give(len(lines))
+        columns = self._columns
+        if set(map(len, parsed)) == {len(columns)}:
+            # Not strict, which would look once more, and takes as long as the making of a dict.
+            return Rows([dict(zip(columns, fields, strict=False)) for fields in parsed], [*lines])
+        rows = Rows()
+        for number, (fields, line) in enumerate(zip(parsed, lines, strict=True), first):
+            if fields:  # else it is a blank line
+                rows.add(self._record(fields, "", line, number), line)
+        return rows
+
+    def _careful_rows(self) -> Rows:
+        """Return the next rows one by one, until all lines are given that were read, or enough of them."""
+        rows = Rows()
+        size = 0
+        while size < _PIECE and (parsed := self._next_fields()) is not None:
+            fields, problem, number = parsed
+            text = "".join(self._lines.taken)
+            rows.add(self._record(fields, problem, text, number), text)
+            size += len(text)
+            if not self._lines.are_left:
+                break
+        return rows
+
+    def _next_fields(self) -> tuple[list[str], str, int] | None:
+        """Return the next fields, or what is wrong with them, and the number of their line; None at the end."""
         while True:
-            lines = self._lines
-            number = lines.begin()
-            problem = ""
-            fields: Sequence[str] | None = None
+            number = self._lines.begin()
             try:
                 fields = next(self._reader, None)
             except csv.Error as exc:
-                problem = str(exc)
-            except UnicodeError as exc:  # from encodings that know no single bad byte, such as UTF-16
-                raise RunError(f"{both_ways(self.path)} is not {self._dialect.encoding}: {exc}") from exc
-            if fields is None and not problem:
+                return [], str(exc), number
+            if fields is None:
                 return None
-            if fields or problem:  # neither: a blank line
-                return self._row(fields or (), problem, number, header=header)
+            if fields:  # else it is a blank line
+                return fields, "", number
 
-    def _row(self, fields: Sequence[str], problem: str, number: int, *, header: bool) -> Row:
-        text = "".join(self._lines.taken)
-        if not text.isascii() and _has_bad_bytes(text):
-            raw = text.rstrip("\r\n").encode(codecs.lookup(self._dialect.encoding).name, "surrogateescape")
-            return Row(BadRecord(raw, self._error(number, f"not {self._dialect.encoding}")), text)
-        if not problem and not header and len(fields) != len(self._columns):
+    def _record(self, fields: Sequence[str], problem: str, text: str, number: int) -> Record:
+        if not problem and len(fields) != len(self._columns):
             problem = f"{_counted(len(fields), 'field')} where there are {_counted(len(self._columns), 'column')}"
-        if problem:
-            return Row(BadRecord(text.rstrip("\r\n"), self._error(number, problem)), text)
-        return Row(list(fields) if header else dict(zip(self._columns, fields, strict=True)), text)
+        return self._unreadable(text, problem, number) or dict(zip(self._columns, fields, strict=True))
+
+    def _unreadable(self, text: str, problem: str, number: int) -> BadRecord | None:
+        """Return what stands for a record with a *problem*, or with bytes that are no text."""
+        line = text.rstrip("\r\n")
+        if not text.isascii() and _has_bad_bytes(text):
+            raw = line.encode(codecs.lookup(self._dialect.encoding).name, "surrogateescape")
+            return BadRecord(raw, self._error(number, f"not {self._dialect.encoding}"))
+        return BadRecord(line, self._error(number, problem)) if problem else None
 
     def _error(self, number: int, problem: str) -> ValueError:
         return ValueError(f"{self.path}:{number}: {problem}")
-
-
-class _Lines:
-    """Gives lines to the csv reader, and remembers those of the record at hand."""
-
-    def __init__(self, text: TextIOWrapper) -> None:
-        self._text = text
-        self._count = 0
-        self.taken: list[str] = []
-
-    def begin(self) -> int:
-        """Forget the last record; return the number of the line at which the next one begins."""
-        self.taken = []
-        return self._count + 1
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        line = self._text.readline(LONGEST)
-        if not line:
-            raise StopIteration
-        self.taken.append(line)
-        self._count += 1
-        if len(line) == LONGEST and not line.endswith(("\n", "\r")):
-            while (rest := self._text.readline(LONGEST)) and not rest.endswith(("\n", "\r")):
-                pass
-            raise csv.Error(f"the line has more than {LONGEST:,} characters; only its beginning is kept")
-        return line
 
 
 def _has_bad_bytes(text: str) -> bool:

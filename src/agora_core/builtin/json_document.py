@@ -20,6 +20,8 @@ log = logging.getLogger("agora.builtin")
 
 _LISTED_KEYS = 20
 
+_decode = msgspec.json.Decoder().decode
+
 
 class JsonSource:
     """Reads the records of a list within one JSON document; a file whose name ends in `.gz` is decompressed.
@@ -78,14 +80,20 @@ class JsonSource:
         end = len(items) if limit is None else min(len(items), self._next + limit)
         while self._next < end:
             start, self._next = self._next, min(self._next + size, end)
-            yield [self._record(items[index], index) for index in range(start, self._next)]
+            yield self._records(items[start : self._next], start)
 
     def __repr__(self) -> str:
         return f"JsonSource({str(self.path)!r}, records={'.'.join(self.keys)!r})"
 
+    def _records(self, items: Sequence[msgspec.Raw], first: int) -> list[Record]:
+        try:
+            return [*map(_decode, items)]
+        except (ValueError, RecursionError):  # at least one is bad
+            return [self._record(item, index) for index, item in enumerate(items, first)]
+
     def _record(self, item: msgspec.Raw, index: int) -> Record:
         try:
-            return msgspec.json.decode(item)
+            return _decode(item)
         except (ValueError, RecursionError) as exc:
             raw = bytes(item)
             problem = ValueError(f"{self.path}: {'.'.join(self.keys)}[{index}]: not JSON: {exc}")

@@ -1,20 +1,21 @@
 """JSON Lines: one record per line, read by `JsonlSource` and written by `JsonlSink`."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from os import PathLike
 from typing import Any
 
 import msgspec
 
 from agora_core.builtin.json_text import json_lines
-from agora_core.builtin.line_position import position_after, sought
+from agora_core.builtin.line_position import sought
+from agora_core.builtin.line_reader import LineReader
 from agora_core.builtin.output_file import Mode, OutputFile, checked_mode
 from agora_core.builtin.own_thread import OwnThread
 from agora_core.builtin.paths import file_path
 from agora_core.builtin.sink_file import SinkFile
 from agora_core.builtin.source_options import OnBad, checked_encoding, checked_on_bad
-from agora_core.builtin.text_lines import LineFile, LongLine
+from agora_core.builtin.text_lines import Line, LineFile, LongLine
 from agora_core.spec.errors import ConfigError, PartialWriteError, RunError
 from agora_core.spec.records import BadRecord, Position, Record
 
@@ -45,51 +46,44 @@ class JsonlSource:
         self.max_line_bytes = _checked_longest(max_line_bytes)
         if "\n".encode(self.encoding.removesuffix("-sig")) != b"\n":
             raise ConfigError(f"JSON lines cannot be read as {encoding}; convert the file to UTF-8")
-        self._is_utf8 = self.encoding in ("utf-8", "utf-8-sig", "ascii")
-        self._decode = msgspec.json.Decoder().decode
+        self._decode = _decoder(self.encoding)
         self._thread = OwnThread(f"agora-read-{self.path.name}")
-        self._file: LineFile | None = None
-        self._begin(0)
+        self._reader: LineReader | None = None
 
     async def open(self) -> None:
         """Open the file, to be read from its beginning; raise `RunError` when it cannot be."""
         await self.close()
         try:
-            self._file = await self._thread.acquire(self._opened, LineFile.close)
+            file = await self._thread.acquire(lambda: LineFile(self.path), LineFile.close)
         except BaseException:
             self._thread.end()
             raise
-        self._begin(self._file.start)
+        self._read_from(file, file.start, 0)
 
     async def close(self) -> None:
         """Let go of the file."""
-        file, self._file = self._file, None
-        if file is not None:
-            await self._thread.call(file.close)
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            await self._thread.call(reader.file.close)
         self._thread.end()
 
     @property
     def position(self) -> Position:
         """Where the next line begins, and by what the file is known again; None before it is open."""
-        if self._file is None:
-            return None
-        after = position_after(self._file, self._offset, self._line, self._last, ended=self._last_ended)
-        return after.as_json()
+        return None if self._reader is None else self._reader.position
 
     async def resume(self, position: Position) -> None:
         """Continue at *position*, or at the beginning when the file is another one by now."""
-        file = self._file
-        if file is None:
+        if self._reader is None:
             raise RunError(f"{self!r} is not open; call open() before resume()")
+        file = self._reader.file
         place = await self._thread.call(sought, file, position)
         if isinstance(place, str):
             extra = {"path": str(self.path), "reason": place}
             log.warning("the checkpoint does not fit the file; reading it from its beginning", extra=extra)
             await self.open()
-            return
-        offset, line = place
-        self._begin(offset)
-        self._line = line
+        else:
+            self._read_from(file, *place)
 
     async def stream(self) -> AsyncIterator[Record]:
         """Yield the records one by one."""
@@ -98,15 +92,17 @@ class JsonlSource:
 
     async def batches(self, size: int, limit: int | None = None) -> AsyncIterator[list[Record]]:
         """Yield the records in lists of at most *size*, *limit* in all."""
-        opened_here = self._file is None
+        opened_here = self._reader is None
         if opened_here:
             await self.open()
         try:
             left = limit
             while left is None or left > 0:
-                if self._next == len(self._lines) and not await self._more():
+                assert self._reader is not None
+                if not await self._reader.more():
                     return
-                batch = self._take(size if left is None else min(size, left))
+                first = self._reader.line + 1
+                batch = self._records(self._reader.take(size if left is None else min(size, left)), first)
                 if batch:
                     if left is not None:
                         left -= len(batch)
@@ -118,67 +114,63 @@ class JsonlSource:
     def __repr__(self) -> str:
         return f"JsonlSource({str(self.path)!r})"
 
-    def _opened(self) -> LineFile:
-        return LineFile(self.path, max_line_bytes=self.max_line_bytes)
+    def _read_from(self, file: LineFile, offset: int, line: int) -> None:
+        longest = self.max_line_bytes
+        self._reader = LineReader(self._thread, file, offset=offset, line=line, max_line_bytes=longest)
 
-    def _begin(self, offset: int) -> None:
-        self._offset = offset
-        self._line = 0
-        self._lines: Sequence[bytes | LongLine] = ()
-        self._next = 0
-        self._last: bytes | LongLine | None = None
-        self._last_ended = True
-        self._at_end = False
-
-    async def _more(self) -> bool:
-        assert self._file is not None
-        if self._at_end:
-            return False
-        self._lines, self._at_end = await self._thread.call(self._file.read_lines)
-        self._next = 0
-        return bool(self._lines)
-
-    def _take(self, count: int) -> list[Record]:
-        """Return what the next *count* lines are, fewer where some are blank."""
-        lines = self._lines[self._next : self._next + count]
-        first = self._line + 1
-        self._next += len(lines)
-        self._line += len(lines)
-        self._last = lines[-1]
-        self._last_ended = not (self._at_end and self._next == len(self._lines))
-        self._offset += sum(map(len, lines)) + len(lines) - (not self._last_ended)
-        if self._is_utf8:
+    def _records(self, lines: Sequence[Line], first: int) -> list[Record]:
+        """Return what *lines* are, of which *first* is the number of the first; blank ones are nothing."""
+        records: list[Record] = []
+        rest = iter(lines)
+        blank = 0
+        while True:
             try:
-                return [self._decode(line) for line in lines]  # type: ignore[arg-type]  # a LongLine raises TypeError
-            except (ValueError, TypeError, RecursionError):
-                pass  # at least one is bad, or blank
-        records = (self._record(line, first + index) for index, line in enumerate(lines))
-        return [record for record in records if record is not _BLANK]
+                records.extend(map(self._decode, rest))
+            except (ValueError, TypeError, RecursionError):  # TypeError: it is a LongLine
+                # What came before the line that is bad, or blank, was kept.
+                index = len(records) + blank
+                record = self._record(lines[index], first + index)
+                if record is _BLANK:
+                    blank += 1
+                else:
+                    records.append(record)
+            else:
+                return records
 
-    def _record(self, line: bytes | LongLine, number: int) -> Record:
+    def _record(self, line: Line, number: int) -> Record:
         if isinstance(line, LongLine):
-            problem = f"the line has {len(line):,} bytes, more than max_line_bytes={self.max_line_bytes}"
+            length = len(line) - line.tail.endswith(b"\n")
+            problem = f"the line has {length:,} bytes, more than max_line_bytes={self.max_line_bytes}"
             return self._bad(line.head, f"{problem}; only its beginning is kept", number)
-        if not line.strip():
+        text = line.removesuffix(b"\n")
+        if not text.strip():
             return _BLANK
         try:
-            return self._decode(line if self._is_utf8 else line.decode(self.encoding))
+            return self._decode(text)
         except UnicodeDecodeError as exc:
-            return self._bad(line, f"not {self.encoding}: {exc.reason}", number)
+            return self._bad(text, f"not {self.encoding}: {exc.reason}", number)
         except (ValueError, RecursionError) as exc:
-            return self._bad(line, f"not JSON: {exc}", number)
+            return self._bad(text, f"not JSON: {exc}", number)
 
-    def _bad(self, line: bytes, problem: str, number: int) -> BadRecord:
+    def _bad(self, text: bytes, problem: str, number: int) -> BadRecord:
         error = f"{self.path}:{number}: {problem}"
         if self.on_bad == "fail":
             raise RunError(error)
         try:
-            return BadRecord(line.decode(self.encoding).removesuffix("\r"), ValueError(error))
+            return BadRecord(text.decode(self.encoding).removesuffix("\r"), ValueError(error))
         except UnicodeDecodeError:
-            return BadRecord(line, ValueError(error))
+            return BadRecord(text, ValueError(error))
 
 
 _BLANK = object()
+
+
+def _decoder(encoding: str) -> Callable[[Any], Record]:
+    """Return what makes a record of a line in *encoding*."""
+    decode = msgspec.json.Decoder().decode
+    if encoding in ("utf-8", "utf-8-sig", "ascii"):
+        return decode
+    return lambda line: decode(str(line, encoding))  # of a LongLine this is a TypeError too, as above
 
 
 def _checked_longest(number: Any) -> int:
@@ -215,7 +207,7 @@ class JsonlSink:
         """Write a line for each record; raise `PartialWriteError` for those that have no JSON."""
         lines, failed = json_lines(records)
         if lines:
-            await self._file.write(lines)
+            await self._file.write(lines, count=len(records))
         if failed:
             raise PartialWriteError(failed)
 

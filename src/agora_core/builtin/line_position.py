@@ -1,11 +1,11 @@
 """Where a reader of lines stands, as a JSON value, and whether a file is still the one that it was in."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
-from agora_core.builtin.text_lines import LineFile, LongLine, mark, tail_of
+from agora_core.builtin.text_lines import Line, LineFile, mark, tail_of
+from agora_core.spec.records import Position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,29 +23,22 @@ class LinePosition:
     begun: int | None = None
     """Where the last line began, when it had no end yet: it may have grown since."""
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as a JSON value."""
-        value: dict[str, Any] = msgspec.to_builtins(self)
-        return value
 
-
-def position_after(
-    file: LineFile, offset: int, line: int, last: bytes | LongLine | None, *, ended: bool
-) -> LinePosition:
-    """Return the position at *offset*, right after the line *last*; *ended* says whether that had a line feed."""
+def position_after(file: LineFile, offset: int, line: int, last: Line | None) -> Position:
+    """Return the position at *offset*, right after the line *last*: a `LinePosition` as a JSON value."""
     head = file.head[:offset]
-    tail = b"" if last is None else tail_of(last) + (b"\n" if ended else b"")
-    return LinePosition(
-        offset=offset,
-        line=line,
-        head=len(head),
-        tail=len(tail),
-        mark=mark(head, tail),
-        begun=None if ended or last is None else offset - len(last),
-    )
+    tail = b"" if last is None else tail_of(last)
+    return {
+        "offset": offset,
+        "line": line,
+        "head": len(head),
+        "tail": len(tail),
+        "mark": mark(head, tail),
+        "begun": None if last is None or tail.endswith(b"\n") else offset - len(last),
+    }
 
 
-def sought(file: LineFile, position: Any) -> tuple[int, int] | str:
+def sought(file: LineFile, position: Position) -> tuple[int, int] | str:
     """Move *file* to *position*; return the offset and line where it stands then, or why it does not fit the file."""
     try:
         known = msgspec.convert(position, LinePosition)

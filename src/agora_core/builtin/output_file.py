@@ -35,27 +35,30 @@ class OutputFile:
         """How many bytes the file had when it was opened; 0 for a new one."""
         self._written_to = path
         self._dirty = False
+        self._kept: list[bytes] = []
         with self._guarded("write"):
             self._descriptor = self._open_beside() if mode == "replace" else self._open_itself()
 
-    def write(self, data: bytes) -> None:
-        """Write all of *data*, or nothing."""
-        self._dirty = True
-        before = os.fstat(self._descriptor).st_size
-        written = 0
-        with self._guarded("write"):
-            try:
-                while written < len(data):
-                    written += os.write(self._descriptor, data[written:] if written else data)
-            except OSError:
-                # A torn record would be glued to the next one. If the file grew by more than this, another process
-                # appends to it too, and what it wrote is not ours to cut off.
-                if os.fstat(self._descriptor).st_size == before + written:
-                    os.ftruncate(self._descriptor, before)
-                raise
+    @property
+    def kept(self) -> int:
+        """How many bytes are kept, and not written yet."""
+        return sum(map(len, self._kept))
+
+    def keep(self, data: bytes) -> None:
+        """Have *data* written with what comes next; this alone never blocks, and may be called in another thread."""
+        self._kept.append(data)
+
+    def write(self, data: bytes = b"") -> None:
+        """Write what is kept and all of *data*; or raise, keep what was kept, and leave nothing of *data*."""
+        kept = self._kept[:]
+        whole = b"".join([*kept, data])
+        if whole:
+            self._write_whole(whole)
+        del self._kept[: len(kept)]
 
     def sync(self) -> None:
-        """Return when everything that was written is on the disk."""
+        """Return when everything that was written or kept is on the disk."""
+        self.write()
         if self._dirty:
             with self._guarded("write"):
                 os.fsync(self._descriptor)
@@ -99,6 +102,21 @@ class OutputFile:
                 self.sync()
         finally:
             os.close(self._descriptor)
+
+    def _write_whole(self, data: bytes) -> None:
+        self._dirty = True
+        before = os.fstat(self._descriptor).st_size
+        written = 0
+        with self._guarded("write"):
+            try:
+                while written < len(data):
+                    written += os.write(self._descriptor, data[written:] if written else data)
+            except OSError:
+                # A torn record would be glued to the next one. If the file grew by more than this, another process
+                # appends to it too, and what it wrote is not ours to cut off.
+                if os.fstat(self._descriptor).st_size == before + written:
+                    os.ftruncate(self._descriptor, before)
+                raise
 
     def _open_itself(self) -> int:
         self._prepare()

@@ -30,7 +30,7 @@ class OwnThread:
 
         When the caller is cancelled meanwhile, what was opened is released in the thread.
         """
-        future = self._submit(function)
+        future = self.submit(function)
 
         def give_up() -> None:
             if not future.cancelled() and future.exception() is None:
@@ -39,26 +39,27 @@ class OwnThread:
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
-            self._submit(give_up)
+            self.submit(give_up)
             raise
 
     async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call *function* in the thread and return what it returned, or raise what it raised."""
-        return await asyncio.wrap_future(self._submit(lambda: function(*args, **kwargs)))
+        return await asyncio.wrap_future(self.submit(lambda: function(*args, **kwargs)))
 
-    def end(self) -> None:
-        """Let the thread end after the calls that are waiting; a later call starts another."""
-        if self._thread is not None:
-            self._jobs.put(None)
-            self._jobs, self._thread = SimpleQueue(), None
-
-    def _submit(self, function: Callable[[], T]) -> Future[T]:
+    def submit(self, function: Callable[[], T]) -> Future[T]:
+        """Have *function* called, and return at once."""
         if self._thread is None:
             self._thread = Thread(target=_work, args=(self._jobs,), name=self._name, daemon=True)
             self._thread.start()
         future: Future[T] = Future()
         self._jobs.put((future, function))
         return future
+
+    def end(self) -> None:
+        """Let the thread end after the calls that are waiting; a later call starts another."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._jobs, self._thread = SimpleQueue(), None
 
 
 def _work(jobs: SimpleQueue[_Job | None]) -> None:

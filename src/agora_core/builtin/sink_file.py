@@ -8,9 +8,16 @@ from agora_core.builtin.own_thread import OwnThread
 from agora_core.builtin.paths import both_ways
 from agora_core.spec.errors import RunError
 
+_FEW = 32
+_ENOUGH = 512 * 1024
+
 
 class SinkFile:
-    """Never blocks the event loop, and does one thing at a time, in order."""
+    """Never blocks the event loop, and does one thing at a time, in order.
+
+    The way to the thread and back costs as much as a hundred records, so what is written is kept until there is enough
+    of it, or until `flush`. Where records come by the few that cost does not count, and they are seen at once.
+    """
 
     def __init__(self, path: Path, mode: Mode) -> None:
         self._path = path
@@ -38,9 +45,13 @@ class SinkFile:
             self._thread.end()
             raise
 
-    async def write(self, data: bytes) -> None:
-        """Write all of *data*, or raise `RunError` and leave nothing of it."""
-        await self._thread.call(self._opened().write, data)
+    async def write(self, data: bytes, *, count: int) -> None:
+        """Take *data*, the text of *count* records; or raise `RunError`, and leave nothing of it."""
+        file = self._opened()
+        if count < _FEW or file.kept + len(data) >= _ENOUGH:
+            await self._thread.call(file.write, data)
+        else:
+            file.keep(data)
 
     async def flush(self) -> None:
         """Return when everything that was written is on the disk."""
