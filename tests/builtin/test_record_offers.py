@@ -19,6 +19,11 @@ OPTIONS = {
     "map": {"function": int},
     "filter": {"predicate": bool},
     "validate": {"schema": int},
+    "set": {"fields": {"country": "NL"}},
+    "rename": {"fields": {"magnitude": "mag"}},
+    "drop": {"fields": ["tz"]},
+    "cast": {"fields": {"mag": "float"}},
+    "where": {"field": "mag", "op": ">=", "value": 4},
 }
 
 
@@ -36,7 +41,8 @@ def test_the_names_are_these():
     """Users write them in their configs."""
     assert [offer.name for offer in agora_sources()] == ["iterable", "jsonl", "json", "csv"]
     assert [offer.name for offer in agora_sinks()] == ["jsonl", "csv", "sqlite", "stdout", "null"]
-    assert [offer.name for offer in agora_middlewares()] == ["map", "filter", "validate"]
+    middlewares = ["map", "filter", "validate", "set", "rename", "drop", "cast", "where"]
+    assert [offer.name for offer in agora_middlewares()] == middlewares
 
 
 def test_listing_them_imports_nothing_heavy():
