@@ -71,7 +71,11 @@ def test_spans_pass_and_moments_are_kept(slots, changes):
 
     async def main(clock):
         started = {}
-        driver = Driver(lambda slot: started.setdefault(slot, (clock.monotonic(), clock.now())), clock)
+
+        def start(slot):
+            started[slot] = (clock.monotonic(), clock.now())
+
+        driver = Driver(start, clock)
         due = {Slot(): (seconds, is_span) for seconds, is_span in slots}
         for slot, (seconds, is_span) in due.items():
             driver.set(slot, START + timedelta(seconds=seconds), is_span=is_span)

@@ -50,6 +50,19 @@ def test_trigger_starts_a_run_now(script, scheduled):
     assert not runs.overlapped
 
 
+def test_a_paused_pipeline_that_did_not_change_is_the_same_value(script, scheduled):
+    """Whoever looks at many of them builds and renders none anew."""
+
+    async def steps(engine, control):
+        control.pause("one")
+        return control.status(), control.status()
+
+    (first,), (second,) = steered(steps, scheduled(script(), Schedule.every(hours=1)))
+
+    assert first.state is PipelineState.PAUSED
+    assert second is first
+
+
 def test_pause_and_resume(script, scheduled):
     """A paused pipeline starts nothing and says so; resumed, it follows its schedule again."""
     runs = script()
@@ -108,7 +121,7 @@ def test_apply_tells_what_would_change(script, scheduled):
 
     async def steps(engine, control):
         old = engine.host.deployment
-        (spec,) = old.pipelines
+        (spec,) = old.pipelines.values()
         changed = PipelineSpec(
             id=spec.id,
             schedule=spec.schedule,
@@ -117,8 +130,8 @@ def test_apply_tells_what_would_change(script, scheduled):
             max_consecutive_errors=1,
             run_timeout=None,
         )
-        new = Deployment(pipelines=(changed,), graceful_shutdown_timeout=timedelta(0), revision="2")
-        nothing = Deployment(pipelines=(), graceful_shutdown_timeout=timedelta(0), revision="3")
+        new = Deployment(pipelines={"one": changed}, graceful_shutdown_timeout=timedelta(0))
+        nothing = Deployment(pipelines={}, graceful_shutdown_timeout=timedelta(0))
         applied = [
             await engine.apply(new, dry_run=True),
             await engine.apply(new),

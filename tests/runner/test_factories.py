@@ -153,3 +153,65 @@ def test_what_has_no_source_is_described_by_its_name():
     assert factories.described(dict) == "factory dict"
     assert factories.problem_of(dict) is not None
     assert factories.import_path(dict) == "builtins:dict"
+
+
+async def _plain(kind="a", *, deep=False):
+    return None
+
+
+def _bound_to(value):
+    async def bound():
+        return value
+
+    return bound
+
+
+class _Owner:
+    async def build(self):
+        return None
+
+    def not_async(self):
+        return None
+
+    async def __call__(self):
+        return None
+
+
+def _alike():
+    yield _plain, _plain
+    yield _bound_to(1), _bound_to(2)
+    yield _Owner().build, _Owner().build
+    yield partial(_plain, "a"), partial(_plain, "b")
+    yield partial(_Owner().build), partial(_Owner().build)
+
+
+def _unlike():
+    def plain():
+        return None
+
+    @wraps(_plain)
+    async def wrapped():
+        return None
+
+    yield _plain, _bound_to(1)
+    yield partial(_plain, "a"), partial(_plain, kind="a")
+    yield partial(_plain, "a"), partial(_plain)
+    yield _Owner().build, _Owner().not_async
+    yield _Owner().not_async, _Owner().not_async
+    yield _Owner(), _Owner()
+    yield plain, _plain
+    yield wrapped, _plain
+
+
+@pytest.mark.parametrize(("one", "other"), list(_alike()))
+def test_factories_of_one_text_are_alike(one, other):
+    """Closures, methods and partials of one async function have the same faults: one of them is looked at."""
+    assert factories.likeness(one) == factories.likeness(other)
+
+
+@pytest.mark.parametrize(("one", "other"), list(_unlike()))
+def test_factories_that_may_differ_are_not(one, other):
+    """What is called to be judged, wrapped, or given other arguments is looked at by itself."""
+    kept = one, other
+
+    assert factories.likeness(kept[0]) != factories.likeness(kept[1])

@@ -13,6 +13,7 @@ format = "agora/v1"
 [worker]
 graceful_shutdown_timeout = 5.0
 stall_seconds = 7
+gc_freeze = false
 
 [dlq]
 store = "memory"
@@ -50,6 +51,7 @@ def test_a_pool_of_a_config_runs(tmp_path, monkeypatch):
     report = run_virtual(pool.run())
 
     assert (pool.settings.graceful_shutdown_timeout, pool.settings.stall_seconds) == (5.0, 7)
+    assert not pool.settings.gc_freeze
     assert (one.id, str(one.schedule), one.max_records, one.run_timeout_seconds) == ("copy", "once", 2, 60)
     assert (one.max_consecutive_errors, one.error_backoff_seconds, one.backoff_policy.name) == (2, 3.0, "constant")
     assert report.completed == ("copy",)

@@ -70,6 +70,28 @@ async def test_it_answers_during_runs_and_is_gone_in_step_two(script):
     assert [(row["id"], row["state"]) for row in document["pipelines"]] == [("it", "running")]
 
 
+async def test_it_is_true_while_the_event_loop_is_blocked(script):
+    """A run that blocks the loop is told as running, by number, however often somebody asked before."""
+    documents = []
+
+    def ask():
+        documents.append(json.loads(get(pool.health_port, "/health")[1]))
+
+    async def block():
+        ask()
+
+    async def last():
+        ask()
+        pool.stop()
+
+    pool = WorkerPool(health_port=0)
+    await pool.register(ScheduledPipeline(script(block, block, last), Schedule.continuous(), "it")).run()
+
+    rows = [document["pipelines"][0] for document in documents]
+    assert [(row["state"], row["current_run"]["number"]) for row in rows] == [("running", n) for n in (1, 2, 3)]
+    assert [row["runs"]["success"] for row in rows] == [0, 1, 2]
+
+
 async def test_a_taken_port_is_refused_before_anything_runs(script, taken):
     """The port is bound before any pipeline starts; taken, the worker is refused with its number."""
     runs = script()

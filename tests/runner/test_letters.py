@@ -91,11 +91,11 @@ def test_it_is_asked_only_where_the_answer_may_be_new(scheduled, later):
         await store.resolve([letter.id for letter in letters], token="t", state=LetterState.REPLAYED)
 
     async def main():
-        one = scheduled(reads(store, [1], [2], [3], [-4], [5], [6]), Schedule.every(minutes=1))
-        for minute in range(7):
-            later(60 * minute + 30, lambda: asked.append((store.questions, (one.status.dlq or {}).get("dead"))))
-        later(4 * 60 + 45, lambda: asyncio.ensure_future(resolve()))
-        later(7 * 60, one.stop)
+        one = scheduled(reads(store, [1], [2], [3], [-4], [5], [6]), Schedule.every(seconds=50))
+        for number in range(7):
+            later(50 * number + 30, lambda: asked.append((store.questions, (one.status.dlq or {}).get("dead"))))
+        later(4 * 50 + 45, lambda: asyncio.ensure_future(resolve()))
+        later(7 * 50, one.stop)
         return await one.start()
 
     status = run_virtual(main())
@@ -103,6 +103,48 @@ def test_it_is_asked_only_where_the_answer_may_be_new(scheduled, later):
     assert asked == [(1, 0), (1, 0), (1, 0), (2, 1), (3, 1), (4, 0), (4, 0)]
     assert (status.dlq["replayed"], status.dlq_oldest) == (1, None)
     assert store.opens == store.closes
+
+
+def test_letters_that_were_resolved_elsewhere_are_not_told_for_long(scheduled, later):
+    """Somebody replays them while the pipeline waits for hours: a minute later nobody is sent to look at them."""
+    store, told = Store(), []
+
+    async def resolve():
+        letters = await store.lease(LetterQuery(), token="t", lasting=START - START, limit=9)
+        await store.resolve([letter.id for letter in letters], token="t", state=LetterState.REPLAYED)
+
+    async def main():
+        one = scheduled(reads(store, [-1, 2]), Schedule.every(hours=6))
+        later(100, lambda: asyncio.ensure_future(resolve()))
+        for second in (99, 170, 3600):
+            later(second, lambda: told.append((one.status.dlq["dead"], store.questions)))
+        later(3601, one.stop)
+        await one.start()
+
+    run_virtual(main())
+
+    assert told == [(1, 2), (0, 3), (0, 3)]
+    assert store.opens == store.closes
+
+
+def test_many_stores_are_asked_again_in_turn(scheduled, later):
+    """A hundred of them with letters that nobody resolves: each has its turn, and there is one question a second."""
+    stores = [Store() for _ in range(100)]
+    before = []
+
+    async def main():
+        pool = WorkerPool()
+        for number, store in enumerate(stores):
+            pool.register(scheduled(reads(store, [-1]), Schedule.every(hours=6), pipeline_id=f"p{number}"))
+        later(100, lambda: before.extend(store.questions for store in stores))
+        later(300, pool.stop)
+        await pool.run()
+
+    run_virtual(main())
+
+    again = [store.questions - earlier for store, earlier in zip(stores, before, strict=True)]
+    assert 180 <= sum(again) <= 201
+    assert set(again) <= {1, 2, 3}
 
 
 def test_a_shared_store_is_asked_once_for_all(scheduled):

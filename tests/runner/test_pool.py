@@ -271,8 +271,8 @@ def test_a_deployment_is_data_with_a_revision(script, scheduled):
 
     assert deployment == pool()
     assert deployment.revision != pool(max_records=3).revision
-    assert deployment.pipelines[0].factory.endswith("conftest:Script")
-    assert deployment.pipelines[0].run_timeout == timedelta(seconds=5)
+    assert deployment.pipelines["one"].factory.endswith("conftest:Script")
+    assert deployment.pipelines["one"].run_timeout == timedelta(seconds=5)
 
 
 def test_an_engine_may_refuse(script, scheduled):

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from datetime import UTC, timedelta
+from os import urandom
 
 from agora_core.runner import rhythm, statuses
 from agora_core.runner.clock_steps import offset, step
@@ -12,11 +12,14 @@ from agora_core.runner.events import Events
 from agora_core.runner.failures import error_line
 from agora_core.runner.letter_watch import unresolved
 from agora_core.runner.live import Live
+from agora_core.runner.replacing import replacer
 from agora_core.spec.engines import RunOrder, RunResult
 from agora_core.spec.errors import ConfigError, DeadLetterError
 from agora_core.spec.letters import DlqStore
 from agora_core.spec.runs import Outcome, Run, RunSummary
 from agora_core.spec.time import Clock, Stop, Wait
+
+_run_with = replacer(Run)
 
 
 class Books:
@@ -44,7 +47,7 @@ class Books:
     def begin(self, entry: Entry, order: RunOrder) -> Run:
         """A run begins."""
         run = Run(
-            id=uuid4().hex,
+            id=urandom(16).hex(),
             pipeline_id=order.pipeline_id,
             number=order.run_no,
             attempt=order.attempt,
@@ -95,8 +98,8 @@ class Books:
     def next_step(self, entry: Entry, failures: int) -> Wait | Stop:
         """Ask the pipeline's pace; a schedule or a policy that cannot answer stops the pipeline."""
         try:
-            wanted = entry.prepared.pace.after(entry.last, failures, self._clock.now())
-            return wanted if isinstance(wanted, Stop) else replace(wanted, until=_utc(wanted.until))
+            wanted = entry.pace.after(entry.last, failures, self._clock.now())
+            return wanted if isinstance(wanted, Stop) or wanted.until.tzinfo is UTC else _in_utc(wanted)
         except Exception as error:  # noqa: BLE001  # a border: timetables and policies are plugins
             self._events.pace_broken(entry.status.id, error)
             return Stop(f"its schedule or its backoff policy failed: {error_line(error)}", gave_up=True)
@@ -113,8 +116,8 @@ class Books:
     def clock_was_set(self, entry: Entry, wait: Wait, by: timedelta) -> Wait:
         """Publish what *wait* has become, now that the wall clock was set, and return it."""
         try:
-            moved = entry.prepared.pace.moved(wait, entry.last, self._clock.now(), by)
-            moved = replace(moved, until=_utc(moved.until))
+            moved = entry.pace.moved(wait, entry.last, self._clock.now(), by)
+            moved = _in_utc(moved)
         except Exception as error:  # noqa: BLE001  # a border: timetables are plugins; the next run's end will tell
             self._events.pace_broken(entry.status.id, error)
             return wait
@@ -126,13 +129,13 @@ class Books:
         self, entry: Entry, run: Run, outcome: Outcome, summary: RunSummary | None, error: str | None = None
     ) -> Run:
         live, entry.live = entry.live, None
-        now = self._clock.now()
+        now, started_at = self._clock.now(), run.started_at
         if live is not None:
             # Where the clock was set meanwhile, the start is told by the clock as it is now, or the run took no time.
-            run = replace(run, started_at=run.started_at + step(live.offset, offset(self._clock)))
+            started_at += step(live.offset, offset(self._clock))
         if summary is None:
-            summary = (live and live.counts) or RunSummary(elapsed=now - run.started_at)
-        run = replace(run, ended_at=now, outcome=outcome, summary=summary, error=error)
+            summary = (live and live.counts) or RunSummary(elapsed=now - started_at)
+        run = _run_with(run, started_at=started_at, ended_at=now, outcome=outcome, summary=summary, error=error)
         if live is not None:
             self._count_skipped(entry, run, live.reason)
             self._look_at_letters(entry, run, live.letters)
@@ -142,7 +145,7 @@ class Books:
         before = entry.status.last_run
         since = run.slot if run.attempt == 1 or before is None or before.ended_at is None else before.ended_at
         try:
-            counts = rhythm.skipped(entry.prepared.pace.timetable, entry.last, run, reason=reason, since=since)
+            counts = rhythm.skipped(entry.pace.timetable, entry.last, run, reason=reason, since=since)
         except Exception:  # noqa: BLE001  # a border: timetables are plugins; one that fails is told at the next step
             return
         if counts:
@@ -166,13 +169,13 @@ class Books:
 
     def _tell_staleness(self, entry: Entry, run: Run, wait: Wait) -> None:
         try:
-            oldest = rhythm.max_staleness(entry.prepared.pace.timetable, run, wait, entry.longest)
+            oldest = rhythm.max_staleness(entry.pace.timetable, run, wait, entry.longest)
         except Exception:  # noqa: BLE001  # a border: timetables are plugins, and dates end with the year 9999
             oldest = None
         entry.status = statuses.stale_after(entry.status, oldest)
 
 
-def _utc(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise TypeError(f"the schedule named {moment!r}, which has no time zone")
-    return moment.astimezone(UTC)
+def _in_utc(wait: Wait) -> Wait:
+    if wait.until.tzinfo is None:
+        raise TypeError(f"the schedule named {wait.until!r}, which has no time zone")
+    return replace(wait, until=wait.until.astimezone(UTC))

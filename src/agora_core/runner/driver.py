@@ -1,10 +1,11 @@
 """The pool's clock: what is due in heaps, and one timer for what is due first."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from datetime import datetime
 from heapq import heapify, heappop, heappush
+from itertools import islice
 from time import perf_counter
 
 from agora_core.runner.slices import SLICE_SECONDS
@@ -12,6 +13,9 @@ from agora_core.spec.time import Clock
 
 _EARLY_SECONDS = 0.001
 """What is due within this counts as due: timers may fire that much early, and re-arming for the rest would spin."""
+
+_STARTS = 16
+"""So many are started in one turn at most: before Python 3.12 all their first steps, however long, come in the next."""
 
 _NAP_SECONDS = 60.0
 """The longest sleep: the wall clock may be set, and the machine suspended, while a timer runs."""
@@ -55,11 +59,13 @@ class _Line:
 class Driver:
     """Calls *start* with each slot when it is due. Waiting costs an entry in a heap: no task, no timer of its own.
 
+    Where *start* returns true there is more of that slot, which stays due: a hundred thousand can share one.
+
     Moments are held against the wall clock and spans against the seconds that pass, so that no span is stretched or
     cut where the clock is set. *woke* is called before anything is started, and about once a minute.
     """
 
-    def __init__(self, start: Callable[[Slot], None], clock: Clock, woke: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, start: Callable[[Slot], bool], clock: Clock, woke: Callable[[], None] = lambda: None) -> None:
         self._start = start
         self._woke = woke
         self._loop = asyncio.get_running_loop()
@@ -123,7 +129,7 @@ class Driver:
             self._timer = None
 
     def _turn(self) -> None:
-        """Start what is due, for at most one slice; then sleep until the next, or go on in the loop's next turn.
+        """Start what is due, a few at a time and for at most one slice; then sleep, or go on in the loop's next turn.
 
         What is set meanwhile has to wait for the next turn: a run that ends as it starts, and is due at once again,
         must not keep others from theirs.
@@ -134,14 +140,33 @@ class Driver:
             newest, until = self._newest, perf_counter() + SLICE_SECONDS
             for line in self._lines:
                 line.due_by = line.now() + _EARLY_SECONDS
-            while perf_counter() < until:
-                line = max(self._lines, key=lambda one: one.overdue(newest))
-                if line.overdue(newest) < 0:
+            for slot in islice(self._due(newest), _STARTS):
+                self._start_one(slot)
+                if perf_counter() >= until:
                     break
-                _, number, slot = heappop(line.heap)
-                if slot.number == number:
-                    slot.number = None
-                    self._waiting -= 1
-                    self._start(slot)
         finally:
             self._arm()
+
+    def _due(self, newest: int) -> Iterator[Slot]:
+        """Yield what is due and came before number *newest*, what is due for longest first."""
+        while True:
+            line, late = self._moments, self._moments.overdue(newest)
+            if self._spans.overdue(newest) > late:
+                line, late = self._spans, self._spans.overdue(newest)
+            if late < 0:
+                return
+            _, number, slot = line.heap[0]
+            if slot.number == number:
+                yield slot
+            else:
+                heappop(line.heap)
+
+    def _start_one(self, slot: Slot) -> None:
+        """Start *slot*, which holds its place meanwhile, and keeps it where there is more of it."""
+        number, more = slot.number, False
+        try:
+            more = self._start(slot)
+        finally:
+            if not more and slot.number == number:
+                slot.number = None
+                self._waiting -= 1

@@ -2,7 +2,7 @@
 
 from asyncio import Task
 from datetime import datetime
-from logging import getLogger
+from logging import DEBUG, INFO, getLogger
 from typing import Any
 
 from agora_core.registry.news import News
@@ -46,12 +46,14 @@ class Events:
         late = (run.started_at - run.slot).total_seconds()
         if late >= _LATE_SECONDS:
             log.warning("run starts late", extra={**_of(run), "late_seconds": round(late, 3)})
-        log.info("run started", extra={**_of(run), "attempt": run.attempt})
+        if log.isEnabledFor(INFO):
+            log.info("run started", extra={**_of(run), "attempt": run.attempt})
         self._news.tell("agora_run_started", run=run)
 
     def run_finished(self, run: Run) -> None:
         """A run ended well, or early because it was asked to."""
-        log.info("run finished", extra={**_of(run), "outcome": str(run.outcome), **_counts(run)})
+        if log.isEnabledFor(INFO):
+            log.info("run finished", extra={**_of(run), "outcome": str(run.outcome), **_counts(run)})
         self._news.tell("agora_run_finished", run=run)
 
     def run_failed(self, run: Run, error: BaseException) -> None:
@@ -81,6 +83,11 @@ class Events:
         """A schedule or a backoff policy raised."""
         extra = {"pipeline_id": pipeline_id, "error": error_line(error)}
         log.error("schedule or backoff policy failed", exc_info=traceback_of(error), extra=extra)
+
+    @property
+    def tell_of_stops(self) -> bool:
+        """Whether anybody hears of a pipeline that stops because it was asked to."""
+        return log.isEnabledFor(DEBUG) or self._news.is_heard("agora_pipeline_stopped")
 
     def pipeline_stopped(self, pipeline_id: str, at: datetime, step: Stop) -> None:
         """A pipeline will not run again."""

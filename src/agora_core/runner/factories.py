@@ -1,9 +1,10 @@
 """Calls users' factories, and says what is wrong with one that is a programming error."""
 
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Awaitable, Callable, Hashable
+from functools import lru_cache, partial
 from inspect import Parameter, getsourcelines, isawaitable, iscoroutine, iscoroutinefunction, signature, unwrap
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import Any
 
 from agora_core.spec.errors import FactoryError
@@ -49,6 +50,19 @@ def problem_of(factory: Factory) -> str | None:
         return _not_async(factory, given)
     _throw_away(given)
     return None
+
+
+def likeness(factory: Factory) -> Hashable:
+    """Return what is equal for factories of which `problem_of` says the same: they are async, and made of one text."""
+    if not _is_async(factory):
+        return id(factory)
+    if isinstance(factory, partial):
+        return partial, likeness(factory.func), len(factory.args), tuple(factory.keywords)
+    if isinstance(factory, MethodType):
+        return MethodType, likeness(factory.__func__)
+    if isinstance(factory, FunctionType) and not vars(factory):
+        return factory.__code__, len(factory.__defaults__ or ()), tuple(factory.__kwdefaults__ or ())
+    return id(factory)
 
 
 async def build(factory: Factory) -> Any:
@@ -106,6 +120,16 @@ def _is_async(factory: Factory) -> bool:
 
 
 def _takes_limit(function: Callable[..., object]) -> bool:
+    inner = getattr(function, "__func__", None)  # a method is made anew for each run, and its function is not
+    return _function_has_limit(inner) if isinstance(inner, FunctionType) else _has_limit(function)
+
+
+@lru_cache(maxsize=256)
+def _function_has_limit(function: FunctionType) -> bool:
+    return _has_limit(function)
+
+
+def _has_limit(function: Callable[..., object]) -> bool:
     try:
         parameters = signature(function).parameters
     except (TypeError, ValueError):  # built in C, without a signature

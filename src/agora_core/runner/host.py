@@ -1,18 +1,21 @@
 """Runs pipelines once, for whichever engine asks: factory, time-out, counts, and what follows."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from agora_core.flow.bound import BoundPipeline
 from agora_core.flow.context import RunContext
+from agora_core.flow.governor import Governor
 from agora_core.runner import factories, statuses
 from agora_core.runner.books import Books
+from agora_core.runner.cohorts import Cohorts
 from agora_core.runner.entries import ENDED, Entry
 from agora_core.runner.events import Events
 from agora_core.runner.letter_watch import Letters, LetterWatch
 from agora_core.runner.live import summary_of
-from agora_core.runner.preparation import Prepared
+from agora_core.runner.roll import Roll
+from agora_core.runner.scheduled import ScheduledPipeline
 from agora_core.runner.slices import in_slices
 from agora_core.spec.engines import Deployment, Lease, RunOrder, RunResult
 from agora_core.spec.errors import ConfigError, RunError
@@ -32,25 +35,28 @@ class RunHost:
     """All that an engine may call. Its statuses may be read from other threads; the rest is for the loop's alone.
 
     *ends* tells, from one moment on, that all pipelines are to end: what waits has stopped, what runs may finish.
+    *grow* is called for each pipeline that something happens to for the first time.
     """
 
     deployment: Deployment
 
-    def __init__(self, events: Events, clock: Clock, ends: Callable[[], bool]) -> None:
+    def __init__(
+        self, events: Events, clock: Clock, ends: Callable[[], bool], grow: Callable[[], None] = lambda: None
+    ) -> None:
         self._events = events
         self._clock = clock
         self._ends = ends
         self._books = Books(events, clock, ends, self._look_at_letters)
         self._letters = LetterWatch(self._hear_letters)
-        self._entries: dict[str, Entry] = {}
+        self._roll = Roll(ends, grow)
         self._running: dict[str, Entry] = {}
         self._refresh: asyncio.TimerHandle | None = None
+        self._governor = Governor()
 
-    async def take(self, prepared: Iterable[Prepared], deployment: Deployment) -> None:
+    def take(self, pipelines: Mapping[str, ScheduledPipeline], cohorts: Cohorts, deployment: Deployment) -> None:
         """Take over what is to run."""
         self.deployment = deployment
-        entries = {one.spec.id: Entry(one) async for one in in_slices(prepared)}
-        self._entries = entries
+        self._roll.take(pipelines, cohorts)
 
     @property
     def refused(self) -> dict[str, ConfigError]:
@@ -69,33 +75,50 @@ class RunHost:
 
     def status(self) -> tuple[PipelineStatus, ...]:
         """Return every pipeline as it is now."""
-        return tuple([self._shown(entry) for entry in tuple(self._entries.values())])
+        return self._roll.statuses()
 
     def status_of(self, pipeline_id: str) -> PipelineStatus:
         """Return one pipeline as it is now."""
-        return self._shown(self._entries[pipeline_id])
+        return self._roll.status_of(pipeline_id)
 
-    def states(self) -> Iterator[tuple[str, PipelineState]]:
-        """Yield each pipeline's id and state."""
-        for pipeline_id, entry in self._entries.items():
-            yield pipeline_id, PipelineState.STOPPED if self._waits_no_more(entry) else entry.status.state
+    def by_state(self) -> dict[PipelineState, list[str]]:
+        """Return the ids of all pipelines by their state."""
+        return self._roll.by_state()
 
     def first_step(self, pipeline_id: str) -> Wait | Stop:
         """Decide when the pipeline runs next where no run of it decided that."""
-        entry = self._entries[pipeline_id]
+        entry = self._roll.entry(pipeline_id)
         status = entry.status
         if status.state in ENDED:
             return Stop(status.reason, gave_up=status.state is PipelineState.FAILED)
         return self._books.decide(entry, self._books.next_step(entry, status.consecutive_errors))
 
+    def first_steps(self, pipeline_ids: Sequence[str]) -> Iterator[tuple[Wait | Stop, Sequence[str]]]:
+        """Decide the first steps of many, once for all of one cohort; yield each with those that take it."""
+        alike, apart = self._roll.sorted_out(pipeline_ids)
+        for cohort, ids in alike:
+            rest = ids
+            if cohort.first is None:
+                one, *rest = ids
+                step = self.first_step(one)
+                yield step, (one,)
+                if isinstance(step, Stop):
+                    apart += rest  # each of them is told
+                    continue
+                cohort.first = step
+            if rest:
+                yield cohort.first, rest
+        for pipeline_id in apart:
+            yield self.first_step(pipeline_id), (pipeline_id,)
+
     def clock_was_set(self, pipeline_id: str, wait: Wait, by: timedelta) -> Wait:
         """Return what *wait* has become, now that the wall clock was set by *by*, and publish it."""
-        return self._books.clock_was_set(self._entries[pipeline_id], wait, by)
+        return self._books.clock_was_set(self._roll.entry(pipeline_id), wait, by)
 
     async def execute(self, order: RunOrder, lease: Lease) -> RunResult:
         """Run a pipeline once and decide what follows; a failed run is a result, a cancelled one raises."""
         await lease.guard()
-        entry = self._entries[order.pipeline_id]
+        entry = self._roll.entry(order.pipeline_id)
         if self._books.is_asked(entry):
             decision = self._books.decide(entry, Stop(statuses.ASKED))
             return RunResult(status=Outcome.STOPPED, counts=RunSummary(), error=None, decision=decision)
@@ -122,20 +145,20 @@ class RunHost:
 
     def stop_one(self, pipeline_id: str) -> None:
         """Let one pipeline end."""
-        self._let_end(self._entries[pipeline_id])
+        self._let_end(self._roll.entry(pipeline_id))
 
     def hurry(self, pipeline_id: str | None = None) -> None:
         """Ask the runs that are still going on to end at their next batch boundary, whether or not they can resume."""
-        for entry in self._running.values() if pipeline_id is None else [self._entries[pipeline_id]]:
+        for entry in self._running.values() if pipeline_id is None else [self._roll.entry(pipeline_id)]:
             if entry.live is not None:
                 entry.live.ask(must=True)
 
     async def tell_stopped(self) -> None:
         """Tell of the pipelines that will not run again because all were asked to end while they waited."""
-        reason = Stop(statuses.ASKED)
-        async for entry in in_slices(list(self._entries.values())):
-            if self._waits_no_more(entry):
-                self._events.pipeline_stopped(entry.status.id, self._clock.now(), reason)
+        if self._events.tell_of_stops:
+            reason = Stop(statuses.ASKED)
+            async for pipeline_id in in_slices(self._roll.waits_no_more()):
+                self._events.pipeline_stopped(pipeline_id, self._clock.now(), reason)
 
     async def close(self, seconds: float) -> None:
         """Publish no more counts; what stores were asked may be answered within *seconds*."""
@@ -144,13 +167,6 @@ class RunHost:
             self._refresh = None
         await self._letters.close(seconds)
 
-    def _shown(self, entry: Entry) -> PipelineStatus:
-        # Made when somebody looks: a hundred thousand pipelines that wait stop at once.
-        return statuses.decided(entry.status, Stop(statuses.ASKED)) if self._waits_no_more(entry) else entry.status
-
-    def _waits_no_more(self, entry: Entry) -> bool:
-        return entry.status.state in _WAITING and (entry.stopping or self._ends())
-
     def _let_end(self, entry: Entry) -> None:
         entry.stopping = True
         if entry.live is not None:
@@ -158,7 +174,7 @@ class RunHost:
 
     async def _bounded(self, entry: Entry, run: Run) -> RunSummary:
         """Run within the pipeline's time-out, or raise that it took too long."""
-        limit = entry.prepared.scheduled.run_timeout_seconds
+        limit = entry.scheduled.run_timeout_seconds
         if limit is None:
             return await self._run(entry, run)
         too_long = RunError(f"the run was cancelled after run_timeout_seconds={limit}")
@@ -178,7 +194,7 @@ class RunHost:
         return summary
 
     async def _run(self, entry: Entry, run: Run) -> RunSummary:
-        scheduled, live = entry.prepared.scheduled, entry.live
+        scheduled, live = entry.scheduled, entry.live
         pipeline = await factories.build(scheduled.factory)
         if self._books.is_asked(entry) or live is None:
             return RunSummary(stopped_early=True)
@@ -192,6 +208,7 @@ class RunHost:
                 attempt=run.attempt,
                 announce=self._events.record_died,
                 now=self._clock.now,
+                governor=self._governor,
             )
             return await pipeline.run(scheduled.max_records, context=context)
         given = await factories.run(pipeline, scheduled.factory, scheduled.max_records)
@@ -211,11 +228,8 @@ class RunHost:
         self._letters.ask(entry.status.id, store)
 
     def _hear_letters(self, pipeline_id: str, letters: Letters) -> None:
-        entry = self._entries[pipeline_id]
+        entry = self._roll.entry(pipeline_id)
         entry.status = statuses.letters_known(entry.status, letters.counts, letters.oldest)
-
-
-_WAITING = (PipelineState.REGISTERED, PipelineState.WAITING, PipelineState.RETRYING)
 
 
 def _ends_more_than_the_run(error: BaseException) -> BaseException | None:

@@ -1,22 +1,22 @@
-"""What the engine of this process knows of each pipeline."""
+"""What the engine of this process knows of its pipelines: each one, or many that wait for their first run."""
 
 import asyncio
+from collections import deque
 
 from agora_core.runner.driver import Slot
-from agora_core.spec.engines import PipelineSpec
 from agora_core.spec.time import Wait
 
 
 class Job(Slot):
     """A pipeline, its next step, and the task of its run while one is on."""
 
-    __slots__ = ("attempt", "by_hand", "ended", "offset", "paused", "running", "runs", "spec", "task", "wait")
+    __slots__ = ("attempt", "by_hand", "ended", "id", "offset", "paused", "running", "runs", "task", "wait")
 
-    def __init__(self, spec: PipelineSpec) -> None:
+    def __init__(self, pipeline_id: str, wait: Wait | None = None, offset: float = 0.0) -> None:
         super().__init__()
-        self.spec = spec
-        self.wait: Wait | None = None
-        self.offset = 0.0
+        self.id = pipeline_id
+        self.wait = wait
+        self.offset = offset
         """The offset of the clock by which *wait* is told."""
         self.running = False
         """Whether a run is on. It may be before it has a task: what starts eagerly is already at work by then."""
@@ -28,3 +28,15 @@ class Job(Slot):
         """Whether no run will be started any more."""
         self.by_hand = False
         """Whether its run was cancelled through the control, so that the schedule goes on."""
+
+
+class Herd(Slot):
+    """Pipelines that wait for one moment to run first: together they are one slot, and none has a job yet."""
+
+    __slots__ = ("ids", "offset", "wait")
+
+    def __init__(self, wait: Wait, offset: float) -> None:
+        super().__init__()
+        self.wait = wait
+        self.offset = offset
+        self.ids: deque[str] = deque()

@@ -44,6 +44,8 @@ def summary_of(given: object, elapsed: timedelta) -> RunSummary:
     """Return what a run gave as a `RunSummary`: itself, or its like with these or other names, or nothing."""
     if isinstance(given, RunSummary):
         return given
+    if given is None:
+        return RunSummary(elapsed=elapsed)
     return RunSummary(
         consumed=_number(given, "consumed"),
         written=_number(given, "written"),

@@ -8,6 +8,7 @@ from agora_core.runner.driver import Driver
 from agora_core.runner.jobs import Job
 from agora_core.spec.engines import EngineHost
 from agora_core.spec.health import PipelineStatus
+from agora_core.spec.status_cache import StatusCache
 from agora_core.spec.time import Clock
 
 TRIGGER = "trigger"
@@ -20,7 +21,6 @@ class Steered(Protocol):
     clock: Clock
     host: EngineHost
     driver: Driver
-    jobs: dict[str, Job]
 
     def job(self, pipeline_id: str) -> Job:
         """Return the job of the pipeline, or raise `ConfigError`."""
@@ -41,13 +41,14 @@ class LocalControl:
     def __init__(self, engine: Steered) -> None:
         self._engine = engine
         self._paused: frozenset[str] = frozenset()
+        self._shown = StatusCache(statuses.paused)
 
     def status(self) -> tuple[PipelineStatus, ...]:
         """Return every pipeline as it is now; may be called from any thread."""
         found, held = self._engine.host.status(), self._paused
         if not held:
             return found
-        return tuple(statuses.paused(one) if one.id in held else one for one in found)
+        return tuple([self._shown.get(one) if one.id in held else one for one in found])
 
     def trigger(self, pipeline_id: str) -> bool:
         """Start a run now, even of a paused pipeline; False when one is going on or the pipeline has stopped."""

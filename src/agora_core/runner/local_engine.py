@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from asyncio import tasks
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import copy_context
 from datetime import datetime, timedelta
 from logging import getLogger
@@ -11,11 +11,11 @@ from logging import getLogger
 from agora_core.runner.clock_steps import offset, step
 from agora_core.runner.culprits import where_task_waits
 from agora_core.runner.driver import Driver, Slot
-from agora_core.runner.jobs import Job
+from agora_core.runner.jobs import Herd, Job
 from agora_core.runner.local_control import LocalControl
-from agora_core.runner.slices import in_slices
+from agora_core.runner.places import Places
+from agora_core.runner.slices import in_chunks, in_slices
 from agora_core.spec.engines import Applied, Deployment, EngineControl, EngineHost, PipelineSpec, RunOrder, RunResult
-from agora_core.spec.errors import ConfigError, did_you_mean
 from agora_core.spec.runs import Outcome
 from agora_core.spec.system_clock import SystemClock
 from agora_core.spec.time import Clock, Stop, Wait
@@ -43,7 +43,9 @@ class AsyncioEngine:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or SystemClock()
-        self.jobs: dict[str, Job] = {}
+        self._places = Places()
+        self._applied: list[Mapping[str, PipelineSpec]] = []
+        """What was applied, the last first."""
         self._lease = _OwnLease()
         self._running: dict[asyncio.Task[None], Job] = {}
         self._offset = offset(self.clock)
@@ -73,19 +75,19 @@ class AsyncioEngine:
         """Take over *deployment*: new pipelines get their first step, and with *prune* missing ones get no further."""
         added: list[str] = []
         changed: list[str] = []
-        async for spec in in_slices(deployment.pipelines):
-            job = self.jobs.get(spec.id)
-            if job is None:
-                added.append(spec.id)
-                if not dry_run:
-                    self._add(spec)
-            elif not job.ended and job.spec != spec:
-                changed.append(spec.id)
-                job.spec = job.spec if dry_run else spec
-        removed = self._missing_in(deployment) if prune else []
-        for one in removed:
+        async for several in in_chunks(deployment.pipelines):
+            new = self._places.strangers(several)
+            added += new
+            if len(new) < len(several):
+                changed += [one for one in several if self._is_changed(one, deployment)]
             if not dry_run:
-                self._end(self.jobs[one])
+                for step, ids in self.host.first_steps(new):
+                    self._add(ids, step)
+        removed = self._missing_in(deployment) if prune else []
+        if not dry_run:
+            self._applied = [deployment.pipelines, *(one for one in self._applied if one.keys() - deployment.pipelines)]
+            for one in removed:
+                self._end(self.job(one))
         return Applied(added=tuple(added), changed=tuple(changed), removed=tuple(removed))
 
     async def serve(self) -> None:
@@ -107,10 +109,11 @@ class AsyncioEngine:
             if self._running:
                 await self._cancel_runs(patience)
         for task, job in self._running.items():
-            log.warning("run abandoned", extra={"pipeline_id": job.spec.id, "where": where_task_waits(task)})
+            log.warning("run abandoned", extra={"pipeline_id": job.id, "where": where_task_waits(task)})
             self._failed = True
-            # Or `asyncio.run` would wait for it at its end, for ever.
+            # Or `asyncio.run` would wait for it at its end, for ever, and asyncio would tell of it once more.
             tasks._unregister_task(task)  # documented for whoever extends asyncio
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # what asyncio does itself with such tasks
         self._running = {}
 
     async def close(self) -> int:
@@ -119,10 +122,12 @@ class AsyncioEngine:
         return int(self._failed)
 
     def job(self, pipeline_id: str) -> Job:
-        """Return the job of the pipeline, or raise `ConfigError`."""
-        if pipeline_id not in self.jobs:
-            raise ConfigError(f"no pipeline named {pipeline_id!r}{did_you_mean(pipeline_id, self.jobs)}")
-        return self.jobs[pipeline_id]
+        """Return the job of the pipeline, or raise `ConfigError`; out of a herd, it waits by itself from now on."""
+        herd = self._places.herd_of(pipeline_id)
+        job = self._places.job(pipeline_id)
+        if herd is not None and herd.number is not None:
+            self.wait_on(job)
+        return job
 
     def may_start(self, job: Job) -> bool:
         """Return whether a run of *job* could be started now."""
@@ -133,14 +138,14 @@ class AsyncioEngine:
         job.running = True
         job.runs += 1
         order = RunOrder(
-            pipeline_id=job.spec.id,
+            pipeline_id=job.id,
             run_no=job.runs,
             attempt=job.attempt,
             fencing_token=job.runs,
             slot=slot,
             reason=reason,
         )
-        name, running = f"agora run {job.spec.id}", self._run(job, order)
+        name, running = f"agora run {job.id}", self._run(job, order)
         # Not that of whoever set the timer or triggered the run: what one pipeline sets must not reach another.
         loop, context = asyncio.get_running_loop(), self._context.copy()
         if sys.version_info >= (3, 12):
@@ -167,22 +172,40 @@ class AsyncioEngine:
             self._look_at_clock()  # *decision* was made by the clock as it is now
             job.wait, job.offset = decision, self._offset
             if not job.paused:
-                self.wait_on(job)
+                self.driver.set(job, decision.until, is_span=decision.is_span)
 
     def _missing_in(self, deployment: Deployment) -> list[str]:
-        wanted = {spec.id for spec in deployment.pipelines}
-        return [one for one, job in self.jobs.items() if not job.ended and one not in wanted]
+        wanted = deployment.pipelines
+        return [one for one in self._places if one not in wanted and not self._places.has_ended(one)]
 
-    def _add(self, spec: PipelineSpec) -> None:
-        self.jobs[spec.id] = job = Job(spec)
-        self._open += 1
-        self._plan(job, self.host.first_step(spec.id))
+    def _is_changed(self, pipeline_id: str, deployment: Deployment) -> bool:
+        before = next((known[pipeline_id] for known in self._applied if pipeline_id in known), None)
+        return before not in (None, deployment.pipelines[pipeline_id]) and not self._places.has_ended(pipeline_id)
 
-    def _start_due(self, slot: Slot) -> None:
+    def _add(self, pipeline_ids: Sequence[str], step: Wait | Stop) -> None:
+        """Take over pipelines that are new, and whose first step is this."""
+        self._open += len(pipeline_ids)
+        if isinstance(step, Stop) or len(pipeline_ids) == 1:
+            for one in pipeline_ids:
+                self._plan(self._places.new_job(one), step)
+        elif not self._draining:
+            self._look_at_clock()
+            herd = self._places.gather(pipeline_ids, step, self._offset)
+            if herd.number is None:
+                self.driver.set(herd, step.until, is_span=step.is_span)
+
+    def _start_due(self, slot: Slot) -> bool:
+        """Start what is due: the job, or the first of the herd; return whether it has more."""
+        if isinstance(slot, Herd):
+            job = self._places.first_of(slot)
+            if job is not None:
+                self._start_due(job)
+            return bool(slot.ids)
         if isinstance(slot, Job):
             self._restate(slot)
             if slot.wait is not None:
                 self.run_now(slot, slot.wait.until, slot.wait.reason)
+        return False
 
     def _look_at_clock(self) -> None:
         now = offset(self.clock)
@@ -192,10 +215,11 @@ class AsyncioEngine:
             log.warning("wall clock was set", extra={"by_seconds": round(by.total_seconds(), 3)})
             if self._restating is not None:
                 self._restating.cancel()
-            self._restating = asyncio.get_running_loop().create_task(self._restate_all(list(self.jobs.values())))
+            self._restating = asyncio.get_running_loop().create_task(self._restate_all(list(self._places)))
 
-    async def _restate_all(self, jobs: Iterable[Job]) -> None:
-        async for job in in_slices(jobs):
+    async def _restate_all(self, pipeline_ids: Iterable[str]) -> None:
+        async for one in in_slices(pipeline_ids):
+            job = self.job(one)
             if self._restate(job) and job.number is not None:
                 self.wait_on(job)
 
@@ -205,7 +229,7 @@ class AsyncioEngine:
         if not by or job.wait is None or job.running or job.ended:
             return False
         job.offset = self._offset
-        job.wait = self.host.clock_was_set(job.spec.id, job.wait, by)
+        job.wait = self.host.clock_was_set(job.id, job.wait, by)
         return True
 
     async def _run(self, job: Job, order: RunOrder) -> None:
@@ -213,13 +237,13 @@ class AsyncioEngine:
             result = await self.host.execute(order, self._lease)
         except asyncio.CancelledError:
             if self._is_by_hand(job):
-                self._go_on(job, self.host.first_step(job.spec.id))
+                self._go_on(job, self.host.first_step(job.id))
                 return
             self._failed = True
             self._end(job)
             raise
         except Exception:  # a border: whatever is wrong with one run must not stop the others
-            log.exception("run could not be executed", extra={"pipeline_id": job.spec.id})
+            log.exception("run could not be executed", extra={"pipeline_id": job.id})
             self._failed = True
             self._end(job)
         else:
@@ -247,10 +271,12 @@ class AsyncioEngine:
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         job = self._running.pop(task, None)
+        if not task.cancelled():
+            task.exception()  # Ctrl+C, which has gone through the loop by now: asyncio need not tell of it as well
         if job is not None and job.running and job.task is task:
             # It was cancelled before its first step, and so nobody knows of it yet.
             if self._is_by_hand(job):
-                self._go_on(job, self.host.first_step(job.spec.id))
+                self._go_on(job, self.host.first_step(job.id))
             else:
                 self._end(job)
         self._rest()
@@ -267,6 +293,6 @@ class AsyncioEngine:
 
     async def _cancel_runs(self, patience: float) -> None:
         for task, job in list(self._running.items()):
-            log.warning("cancelling run", extra={"pipeline_id": job.spec.id, "where": where_task_waits(task)})
+            log.warning("cancelling run", extra={"pipeline_id": job.id, "where": where_task_waits(task)})
             task.cancel()
         await asyncio.wait(self._running, timeout=patience)

@@ -12,6 +12,7 @@ from agora_core.runner.report import PoolReport
 from agora_core.runner.run_options import RunOptions, StopEvent
 from agora_core.runner.scheduled import ScheduledPipeline
 from agora_core.runner.settings import PoolSettings, check_names
+from agora_core.runner.terms import Terms
 from agora_core.spec.errors import ConfigError
 from agora_core.spec.offers import Choice, late
 
@@ -24,7 +25,8 @@ class WorkerPool:
     """Runs `ScheduledPipeline`s side by side. It is data until `run()`.
 
     With *health_port* (0 picks one) a health server answers on *health_host*, guarded by *health_auth_token*, else by
-    `AGORA_HEALTH_AUTH_TOKEN`. After a stop, runs get *graceful_shutdown_timeout* seconds to finish.
+    `AGORA_HEALTH_AUTH_TOKEN`. After a stop, runs get *graceful_shutdown_timeout* seconds to finish. With *gc_freeze*
+    the garbage collector leaves alone what was there at the start, so that its pauses do not grow with the pool.
     """
 
     def __init__(  # noqa: PLR0913  # the arguments of the face, all optional
@@ -37,6 +39,7 @@ class WorkerPool:
         health_required: bool = True,
         allow_unauthenticated: bool = False,
         stall_seconds: float = 60.0,
+        gc_freeze: bool = True,
         engine: str | Choice | spec.Engine | None = None,
         clock: spec.Clock | None = None,
         random: Random | None = None,
@@ -49,11 +52,13 @@ class WorkerPool:
             health_required=health_required,
             allow_unauthenticated=allow_unauthenticated,
             stall_seconds=stall_seconds,
+            gc_freeze=gc_freeze,
             engine=engine,
             clock=clock,
             random=random,
         )
         self._pipelines: dict[str, ScheduledPipeline] = {}
+        self._terms: dict[tuple[object, ...], Terms] = {}
         self._port: int | None = None
         self._worker: Any = None
         self._stop_asked = False
@@ -84,6 +89,7 @@ class WorkerPool:
             raise ConfigError(f"pipeline {pipeline.id!r} comes too late: the pool runs already")
         if pipeline.id in self._pipelines:
             raise ConfigError(f"two pipelines have the id {pipeline.id!r}; give one another pipeline_id")
+        pipeline.share(self._terms)
         self._pipelines[pipeline.id] = pipeline
         return self
 
@@ -98,7 +104,7 @@ class WorkerPool:
     def deployment(self) -> spec.Deployment:
         """Return the pool as pure data."""
         return _deployment_of(
-            pipelines=self.pipelines, graceful_shutdown_timeout=self._settings.graceful_shutdown_timeout
+            pipelines=dict(self._pipelines), graceful_shutdown_timeout=self._settings.graceful_shutdown_timeout
         )
 
     async def run(
@@ -116,7 +122,7 @@ class WorkerPool:
         if self._worker is not None:
             raise ConfigError("the pool has been run already; make a new one")
         options = RunOptions(stop=stop, signals=signals, exit_when_stuck=exit_when_stuck, on_port=self._set_port)
-        self._worker = _worker(pipelines=self.pipelines, settings=self._settings)
+        self._worker = _worker(pipelines=self._pipelines, settings=self._settings)
         if self._stop_asked:
             self._worker.stop()
         report: PoolReport = await self._worker.run(options)

@@ -1,6 +1,7 @@
 """Holds runs against the slots of their schedule: which passed without a run, and how old a success may become."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -15,15 +16,15 @@ _MOST = 1000
 """So many slots are counted after one run; looking for more would take longer than many a run."""
 
 
-def skipped(timetable: Timetable, last: Run | None, run: Run, *, reason: str, since: datetime) -> Counter[str]:
+def skipped(timetable: Timetable, last: Run | None, run: Run, *, reason: str, since: datetime) -> Mapping[str, int]:
     """Count the slots that passed between *since* and the end of *run* without a run of their own, by their reason.
 
     *last* is the last run before it that ended well, and *reason* is why *run* started.
     """
-    counts: Counter[str] = Counter()
     ended = run.ended_at or run.started_at
     if is_of_spans(timetable) or (reason == SCHEDULE and ended - run.slot < _FINEST):
-        return counts
+        return {}
+    counts: Counter[str] = Counter()
     moment = since
     for _ in range(_MOST):
         due = timetable.next_start(moment, last)

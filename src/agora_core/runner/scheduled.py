@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from agora_core import spec
 from agora_core.runner import arguments
 from agora_core.runner.schedule import Schedule
+from agora_core.runner.terms import Terms
 from agora_core.spec.errors import ConfigError
 from agora_core.spec.offers import Choice, late
 
@@ -34,18 +35,7 @@ class ScheduledPipeline:
     alone; `WorkerPool` runs many.
     """
 
-    __slots__ = (
-        "_stop_asked",
-        "_worker",
-        "backoff_policy",
-        "error_backoff_seconds",
-        "factory",
-        "id",
-        "max_consecutive_errors",
-        "max_records",
-        "run_timeout_seconds",
-        "schedule",
-    )
+    __slots__ = ("_stop_asked", "_worker", "factory", "id", "terms")
 
     def __init__(  # noqa: PLR0913, PLR0917  # the arguments of the face, all but two of them optional
         self,
@@ -60,17 +50,49 @@ class ScheduledPipeline:
     ) -> None:
         self.id = arguments.pipeline_id(pipeline_id)
         self.factory = _factory(factory)
-        self.schedule = Schedule.from_choice(_schedule(schedule))
-        self.max_records = arguments.count_or_none("max_records", max_records)
-        self.max_consecutive_errors = arguments.count("max_consecutive_errors", max_consecutive_errors)
-        self.error_backoff_seconds = arguments.seconds("error_backoff_seconds", error_backoff_seconds)
-        self.backoff_policy = _policy(backoff_policy)
-        self.run_timeout_seconds = arguments.seconds_or_none("run_timeout_seconds", run_timeout_seconds)
+        self.terms = Terms(
+            schedule=Schedule.from_choice(_schedule(schedule)),
+            max_records=arguments.count_or_none("max_records", max_records),
+            max_consecutive_errors=arguments.count("max_consecutive_errors", max_consecutive_errors),
+            error_backoff_seconds=arguments.seconds("error_backoff_seconds", error_backoff_seconds),
+            backoff_policy=_policy(backoff_policy),
+            run_timeout_seconds=arguments.seconds_or_none("run_timeout_seconds", run_timeout_seconds),
+        )
         self._stop_asked = False
         self._worker: Worker | None = None
 
     def __repr__(self) -> str:
         return f"ScheduledPipeline({self.id!r}, {str(self.schedule)!r}, {self.state.value})"
+
+    @property
+    def schedule(self) -> Schedule:
+        """When it runs."""
+        return self.terms.schedule
+
+    @property
+    def max_records(self) -> int | None:
+        """How many records each run reads at most, None for all."""
+        return self.terms.max_records
+
+    @property
+    def max_consecutive_errors(self) -> int:
+        """After how many failures in a row it gives up."""
+        return self.terms.max_consecutive_errors
+
+    @property
+    def error_backoff_seconds(self) -> float:
+        """What the wait after a failure grows from."""
+        return self.terms.error_backoff_seconds
+
+    @property
+    def backoff_policy(self) -> Choice | spec.BackoffPolicy | None:
+        """How long it waits after a failure, None for the default."""
+        return self.terms.backoff_policy
+
+    @property
+    def run_timeout_seconds(self) -> float | None:
+        """How long a run may take, None for no limit."""
+        return self.terms.run_timeout_seconds
 
     @property
     def state(self) -> spec.PipelineState:
@@ -106,6 +128,10 @@ class ScheduledPipeline:
         self._stop_asked = True
         if self._worker is not None:
             self._worker.stop_one(self.id)
+
+    def share(self, known: dict[tuple[object, ...], Terms]) -> None:
+        """Take over those of the *known* terms that mean the same, else add its own; called by the pool."""
+        self.terms = known.setdefault(self.terms.key, self.terms)
 
     def join(self, worker: Worker) -> None:
         """Become *worker*'s; called by the worker when it starts."""

@@ -24,6 +24,7 @@ class PoolSettings:
     health_required: bool = True
     allow_unauthenticated: bool = False
     stall_seconds: float = 60.0
+    gc_freeze: bool = True
     engine: str | Choice | spec.Engine | None = None
     clock: spec.Clock | None = None
     random: Random | None = None
@@ -36,6 +37,7 @@ class PoolSettings:
         arguments.flag("health_required", self.health_required)
         arguments.flag("allow_unauthenticated", self.allow_unauthenticated)
         arguments.seconds("stall_seconds", self.stall_seconds)
+        arguments.flag("gc_freeze", self.gc_freeze)
         if not (self.engine is None or isinstance(self.engine, str | Choice) or hasattr(self.engine, "serve")):
             raise ConfigError(f"engine must be an engine's name, such as 'asyncio', not {self.engine!r}")
 

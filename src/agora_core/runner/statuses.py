@@ -1,12 +1,11 @@
 """A pipeline's status after each thing that can happen to it: functions of values."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from operator import attrgetter
-from typing import Any
 
 from agora_core.runner.pace import BACKOFF
+from agora_core.runner.replacing import replacer
 from agora_core.spec.health import LATE_SECONDS, RUN_SECONDS, Histogram, PipelineState, PipelineStatus
 from agora_core.spec.runs import Outcome, Run, RunSummary
 from agora_core.spec.time import Stop, Wait
@@ -17,8 +16,7 @@ ASKED = "the worker was asked to stop"
 CUT = "its run was cancelled when the time to finish was over"
 """Why a pipeline stopped whose run did not end in time."""
 
-_FIELDS = tuple(field.name for field in fields(PipelineStatus))
-_values = attrgetter(*_FIELDS)
+_with = replacer(PipelineStatus)
 
 _NO_RUNS = Histogram.empty(RUN_SECONDS)
 _NO_TICKS = Histogram.empty(LATE_SECONDS)
@@ -136,8 +134,3 @@ def _sum(one: RunSummary, other: RunSummary) -> RunSummary:
         in_flight=one.in_flight + other.in_flight,
         elapsed=one.elapsed + other.elapsed,
     )
-
-
-def _with(status: PipelineStatus, **changes: Any) -> PipelineStatus:
-    """Do what `dataclasses.replace` does, in half the time: stopping a hundred thousand pipelines is mostly this."""
-    return PipelineStatus(**{**dict(zip(_FIELDS, _values(status), strict=True)), **changes})

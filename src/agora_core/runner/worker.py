@@ -1,7 +1,7 @@
 """One worker from its start to its end: health server, engine, and the four steps of shutdown."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from random import Random
@@ -12,16 +12,17 @@ from agora_core.registry.version import __version__
 from agora_core.runner.clock_steps import offset, step
 from agora_core.runner.ending import Ending
 from agora_core.runner.events import Events
+from agora_core.runner.freezing import Freezer
 from agora_core.runner.health_door import HealthDoor
 from agora_core.runner.host import RunHost
 from agora_core.runner.last_resort import LastResort
-from agora_core.runner.preparation import check_factories, deployment_of_prepared, prepare
+from agora_core.runner.preparation import check_factories, deployment_of, prepare
 from agora_core.runner.report import PoolReport
 from agora_core.runner.run_options import RunOptions, StopEvent
 from agora_core.runner.scheduled import ScheduledPipeline
 from agora_core.runner.settings import PoolSettings
 from agora_core.runner.signals import Signals, listening_is_wanted
-from agora_core.runner.slices import in_slices
+from agora_core.runner.slices import in_chunks
 from agora_core.runner.watchdog import Watchdog
 from agora_core.spec.engines import Engine
 from agora_core.spec.errors import ConfigError, DeploymentError
@@ -34,7 +35,7 @@ from agora_core.spec.time import Clock
 
 async def run_alone(scheduled: ScheduledPipeline) -> PipelineStatus:
     """Run one pipeline to its end, on the same engine as a pool; return its last status."""
-    worker = Worker((scheduled,), PoolSettings(), told=False)
+    worker = Worker({scheduled.id: scheduled}, PoolSettings(), told=False)
     await worker.run(RunOptions(signals=False))
     refusal = worker.host.refused.get(scheduled.id)
     if refusal is not None:
@@ -53,19 +54,23 @@ class Worker:
     *told* says whether the worker itself is news, or only its pipelines are.
     """
 
-    def __init__(self, pipelines: Sequence[ScheduledPipeline], settings: PoolSettings, *, told: bool = True) -> None:
+    def __init__(
+        self, pipelines: Mapping[str, ScheduledPipeline], settings: PoolSettings, *, told: bool = True
+    ) -> None:
         plugins = installed()
         self._loop = asyncio.get_running_loop()
         self._settings = settings
         self._told = told
         # A loop that makes its own time, as that of the tests does, brings its clock along.
         self._clock: Clock = settings.clock or getattr(self._loop, "wall_clock", None) or SystemClock()
+        self._is_real = isinstance(self._clock, SystemClock)
         self._offset = offset(self._clock)
         self._catalogue = plugins.catalogue
         self._door = HealthDoor(settings, plugins.catalogue)
         self._engine = _engine(settings.engine, plugins.catalogue, self._clock)
         self._events = Events(plugins.news)
-        self.host = RunHost(self._events, self._clock, self._is_ending)
+        self._freezer = Freezer(wanted=settings.gc_freeze and told and self._is_real)
+        self.host = RunHost(self._events, self._clock, self._is_ending, self._freezer.grow)
         self._grace = settings.graceful_shutdown_timeout
         self._pipelines = pipelines
         self._started_at = self._clock.now()
@@ -116,8 +121,9 @@ class Worker:
             port = await self._door.open(self.status)
             if port is not None and options.on_port is not None:
                 options.on_port(port)
+            stack.enter_context(self._freezer)
             if self._told:
-                ids = tuple(one.id for one in self._pipelines)
+                ids = tuple(self._pipelines)
                 self._events.worker_started(
                     WorkerStarted(
                         version=__version__, started_at=self._started_at, pipeline_ids=ids, health_url=self._door.url
@@ -141,13 +147,12 @@ class Worker:
         if self._stop_asked:
             ending.ask("stop() was called")
         # Signals and a blocked loop happen in real time; where time is made, only what was asked for is listened to.
-        is_real = isinstance(self._clock, SystemClock)
-        if listening_is_wanted(options.signals, has_stop=options.stop is not None or not is_real):
+        if listening_is_wanted(options.signals, has_stop=options.stop is not None or not self._is_real):
             stack.callback(Signals(ending.hear, forced=bool(options.signals)).close)
         if options.stop is not None:
             waiting = self._loop.create_task(_ask_when_set(options.stop, ending))
             stack.callback(waiting.cancel)
-        if self._told and is_real:
+        if self._told and self._is_real:
             self._watchdog = Watchdog(RunHost.execute.__code__, lambda: self.host.running)
             stack.callback(self._watchdog.stop)
         return ending
@@ -155,15 +160,16 @@ class Worker:
     async def _prepare(self) -> None:
         """Build what is to run and take it over, or refuse it: nothing has started yet."""
         chance = self._settings.random or Random()  # noqa: S311  # jitter
-        prepared = await prepare(self._pipelines, self._catalogue, chance)
-        deployment = await deployment_of_prepared(prepared, self._grace)
+        cohorts = await prepare(self._pipelines.values(), self._catalogue, chance)
+        deployment = deployment_of(self._pipelines, self._grace)
         problems = self._engine.validate(deployment)
         if problems:
             raise DeploymentError(problems)
-        await check_factories(self._pipelines)
-        await self.host.take(prepared, deployment)
-        async for one in in_slices(self._pipelines):
-            one.join(self)
+        await check_factories(self._pipelines.values())
+        self.host.take(self._pipelines, cohorts, deployment)
+        async for several in in_chunks(self._pipelines.values()):
+            for one in several:
+                one.join(self)
 
     async def _live_and_end(self, ending: Ending) -> None:
         """Serve until all is done or the end is asked for; then see to it that nothing goes on."""
@@ -238,9 +244,7 @@ class Worker:
         await self.host.close(_LETTERS_HURRIED_SECONDS if self._is_ending() else _LETTERS_SECONDS)
 
     def _report(self, code: int, ending: Ending) -> PoolReport:
-        found: dict[PipelineState, list[str]] = {state: [] for state in PipelineState}
-        for pipeline_id, state in self.host.states():
-            found[state].append(pipeline_id)
+        found = self.host.by_state()
         abandoned, refused = self.host.running, tuple(self.host.refused)
         cut = tuple(dict.fromkeys((*self.host.cut, *abandoned)))
         code = 1 if cut else code
@@ -249,8 +253,8 @@ class Worker:
         return PoolReport(
             exit_code=ending.exit_code(code),
             completed=tuple(found[PipelineState.COMPLETED]),
-            stopped=tuple(one for one in found[PipelineState.STOPPED] if one not in cut),
-            gave_up=tuple(one for one in found[PipelineState.FAILED] if one not in refused),
+            stopped=tuple(_without(found[PipelineState.STOPPED], cut)),
+            gave_up=tuple(_without(found[PipelineState.FAILED], refused)),
             refused=refused,
             cut=cut,
             abandoned=abandoned,
@@ -265,6 +269,12 @@ class Worker:
 async def _ask_when_set(stop: StopEvent, ending: Ending) -> None:
     await stop.wait()
     ending.ask("the stop event was set")
+
+
+def _without(ids: list[str], those: tuple[str, ...]) -> list[str]:
+    """Return *ids* but for *those*, in their order."""
+    left_out = set(those)
+    return [one for one in ids if one not in left_out] if left_out else ids
 
 
 def _engine(chosen: str | Choice | Engine | None, catalogue: Catalogue, clock: Clock) -> Engine:

@@ -1,8 +1,9 @@
 """The seam between a pool and what runs it: this process, or a cluster. See docs/reference/engines.md."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Protocol
 
 from agora_core.spec.health import PipelineStatus
@@ -27,11 +28,19 @@ class PipelineSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """All that a pool runs, as pure data; *revision* changes whenever anything in it does."""
+    """All that a pool runs, as pure data."""
 
-    pipelines: tuple[PipelineSpec, ...]
+    pipelines: Mapping[str, PipelineSpec]
+    """By their ids. They may be made as they are looked at: of a hundred thousand, ids are cheaper to go through."""
     graceful_shutdown_timeout: timedelta
-    revision: str
+
+    @property
+    def revision(self) -> str:
+        """A digest of all that it says, which changes whenever anything in it does; made when it is asked for."""
+        digest = sha256(str(self.graceful_shutdown_timeout.total_seconds()).encode())
+        for spec in self.pipelines.values():
+            digest.update(repr(spec).encode(errors="backslashreplace"))
+        return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +85,12 @@ class EngineHost(Protocol):
 
     def first_step(self, pipeline_id: str) -> Wait | Stop:
         """Decide when the pipeline runs next where no run's result says so: at first, and after a cancelled one."""
+
+    def first_steps(self, pipeline_ids: Sequence[str]) -> Iterable[tuple[Wait | Stop, Sequence[str]]]:
+        """Decide the first steps of many pipelines; yield each with those that take it, which share it as one value.
+
+        The same as asking `first_step` for each of them, at a fraction of its cost where their schedules are alike.
+        """
 
     def clock_was_set(self, pipeline_id: str, wait: Wait, by: timedelta) -> Wait:
         """Return what *wait* has become, now that the wall clock was set by *by*, and publish it.

@@ -22,7 +22,8 @@ class Timetable(Protocol):
     """The rule built from a schedule; must not keep state.
 
     May have `summary`, a few words for lists; and `spans = True` where it names a span after the last run and no
-    moment of the calendar: such a wait is as long as it is, however the wall clock is set meanwhile.
+    moment of the calendar: such a wait is as long as it is, however the wall clock is set meanwhile. One whose builder
+    asks for the `pipeline_id` is built for each pipeline, unless it says by `shared = True` that it made no use of it.
     """
 
     def next_start(self, now: datetime, last: Run | None) -> datetime | None:
