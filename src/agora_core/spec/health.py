@@ -1,5 +1,6 @@
 """What the worker says of itself: immutable snapshots, and the port of the exporters that publish them."""
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -49,9 +50,9 @@ class Histogram:
 
     def observed(self, value: float) -> "Histogram":
         """Return the histogram with one more observation; counts are per bucket, not cumulative."""
-        place = sum(bound < value for bound in self.bounds)
-        counts = tuple(count + (index == place) for index, count in enumerate(self.counts))
-        return Histogram(self.bounds, counts, self.total + value)
+        counts = list(self.counts)
+        counts[bisect_left(self.bounds, value)] += 1
+        return Histogram(self.bounds, tuple(counts), self.total + value)
 
 
 RUN_SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
@@ -82,7 +83,10 @@ class PipelineStatus:
     durations: Histogram = field(default_factory=lambda: Histogram.empty(RUN_SECONDS))
     lateness: Histogram = field(default_factory=lambda: Histogram.empty(LATE_SECONDS))
     dlq: Mapping[str, int] | None = None
-    """Dead letters by state, where the pipeline has a store that tells; None before the first run has ended."""
+    """Dead letters by state, where the pipeline has a store that tells; None before the first run has ended.
+
+    Counted after runs and, as long as some are unresolved, about once a minute.
+    """
     dlq_oldest: datetime | None = None
     """When the oldest unresolved dead letter first failed."""
     dlq_write_failures: int = 0

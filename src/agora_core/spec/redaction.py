@@ -45,5 +45,7 @@ _RULES = (
 def redact(text: str) -> str:
     """Return *text* with anything that looks like a secret replaced by `***`."""
     for pattern, replacement in _RULES:
-        text = pattern.sub(replacement, text)
+        # Looked for first: `sub` takes its replacement apart even where there is nothing to replace.
+        if pattern.search(text):
+            text = pattern.sub(replacement, text)
     return text

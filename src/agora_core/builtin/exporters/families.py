@@ -1,8 +1,9 @@
 """The metrics of one pipeline, family by family; all that `/metrics` knows of a `PipelineStatus` stands here."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 
 from agora_core.spec.health import Histogram, PipelineState, PipelineStatus
 from agora_core.spec.runs import Outcome
@@ -28,10 +29,11 @@ class Family:
         return f"# HELP {name} {self.help}\n# TYPE {name} {kind}\n"
 
 
-def sample(name: str, labels: Mapping[str, str], value: float) -> str:
-    """Return a line of the exposition; the same in both formats."""
-    inside = ",".join([f'{label}="{_escaped(text)}"' for label, text in labels.items()])
-    return f"{name}{{{inside}}} {number(value)}\n" if inside else f"{name} {number(value)}\n"
+def label(name: str, text: str) -> str:
+    """Return a label as it is printed; what UTF-8 cannot say is escaped first, so that two texts never become one."""
+    sayable = text.encode(errors="backslashreplace").decode()
+    escaped = sayable.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return f'{name}="{escaped}"'
 
 
 def number(value: float) -> str:
@@ -40,97 +42,111 @@ def number(value: float) -> str:
     return _SPECIAL.get(text, text)
 
 
-def _escaped(text: str) -> str:
-    """Escape what stands in a label; first what UTF-8 cannot say, so that two texts never become one."""
-    sayable = text.encode(errors="backslashreplace").decode()
-    return sayable.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+def samples_of(pipeline: PipelineStatus) -> tuple[bytes, ...]:
+    """Return the lines of *pipeline* family by family, as `PER_PIPELINE` has them: families must not be mixed."""
+    own = label("pipeline", pipeline.id)
+    return tuple([samples(pipeline, own).encode() for _, samples in PER_PIPELINE])
 
 
-def _runs(pipeline: PipelineStatus) -> Iterator[str]:
-    for outcome in Outcome:
-        yield sample("agora_runs_total", {"pipeline": pipeline.id, "outcome": outcome}, pipeline.runs.get(outcome, 0))
+_OUTCOMES = tuple((outcome, label("outcome", outcome)) for outcome in Outcome)
+_STATES = tuple((state, label("state", state)) for state in PipelineState)
+
+# What follows is given the pipeline's own label as it is printed, since it stands in some forty lines.
 
 
-def _durations(pipeline: PipelineStatus) -> Iterator[str]:
-    return _histogram("agora_run_duration_seconds", pipeline.id, pipeline.durations)
+def _runs(pipeline: PipelineStatus, own: str) -> str:
+    counts = pipeline.runs
+    return "".join([f"agora_runs_total{{{own},{text}}} {counts.get(outcome, 0)}\n" for outcome, text in _OUTCOMES])
 
 
-def _lateness(pipeline: PipelineStatus) -> Iterator[str]:
-    return _histogram("agora_tick_lateness_seconds", pipeline.id, pipeline.lateness)
+def _durations(pipeline: PipelineStatus, own: str) -> str:
+    return _histogram("agora_run_duration_seconds", own, pipeline.durations)
 
 
-def _records(pipeline: PipelineStatus) -> Iterator[str]:
+def _lateness(pipeline: PipelineStatus, own: str) -> str:
+    return _histogram("agora_tick_lateness_seconds", own, pipeline.lateness)
+
+
+def _records(pipeline: PipelineStatus, own: str) -> str:
     totals = pipeline.totals
-    counts = {"read": totals.consumed, "written": totals.written, "filtered": totals.filtered, "dead": totals.dead}
-    for outcome, count in counts.items():
-        yield sample("agora_records_total", {"pipeline": pipeline.id, "outcome": outcome}, count)
+    return (
+        f'agora_records_total{{{own},outcome="read"}} {totals.consumed}\n'
+        f'agora_records_total{{{own},outcome="written"}} {totals.written}\n'
+        f'agora_records_total{{{own},outcome="filtered"}} {totals.filtered}\n'
+        f'agora_records_total{{{own},outcome="dead"}} {totals.dead}\n'
+    )
 
 
-def _last_success(pipeline: PipelineStatus) -> Iterator[str]:
-    return _moment("agora_last_success_timestamp_seconds", pipeline.id, pipeline.last_success_at)
+def _last_success(pipeline: PipelineStatus, own: str) -> str:
+    return _moment("agora_last_success_timestamp_seconds", own, pipeline.last_success_at)
 
 
-def _next_run(pipeline: PipelineStatus) -> Iterator[str]:
-    return _moment("agora_next_run_timestamp_seconds", pipeline.id, pipeline.next_run_at)
+def _next_run(pipeline: PipelineStatus, own: str) -> str:
+    return _moment("agora_next_run_timestamp_seconds", own, pipeline.next_run_at)
 
 
-def _in_progress(pipeline: PipelineStatus) -> Iterator[str]:
-    yield sample("agora_run_in_progress", {"pipeline": pipeline.id}, int(pipeline.current_run is not None))
+def _in_progress(pipeline: PipelineStatus, own: str) -> str:
+    return f"agora_run_in_progress{{{own}}} {int(pipeline.current_run is not None)}\n"
 
 
-def _consecutive_errors(pipeline: PipelineStatus) -> Iterator[str]:
-    yield sample("agora_consecutive_errors", {"pipeline": pipeline.id}, pipeline.consecutive_errors)
+def _consecutive_errors(pipeline: PipelineStatus, own: str) -> str:
+    return f"agora_consecutive_errors{{{own}}} {pipeline.consecutive_errors}\n"
 
 
-def _state(pipeline: PipelineStatus) -> Iterator[str]:
-    for state in PipelineState:
-        labels = {"pipeline": pipeline.id, "state": state}
-        yield sample("agora_pipeline_state", labels, int(state is pipeline.state))
+def _state(pipeline: PipelineStatus, own: str) -> str:
+    now = pipeline.state
+    return "".join([f"agora_pipeline_state{{{own},{text}}} {int(state is now)}\n" for state, text in _STATES])
 
 
-def _max_staleness(pipeline: PipelineStatus) -> Iterator[str]:
-    if pipeline.max_staleness is not None:
-        seconds = pipeline.max_staleness.total_seconds()
-        yield sample("agora_max_staleness_seconds", {"pipeline": pipeline.id}, seconds)
+def _max_staleness(pipeline: PipelineStatus, own: str) -> str:
+    if pipeline.max_staleness is None:
+        return ""
+    return f"agora_max_staleness_seconds{{{own}}} {number(pipeline.max_staleness.total_seconds())}\n"
 
 
-def _ticks_skipped(pipeline: PipelineStatus) -> Iterator[str]:
-    for reason, count in sorted(pipeline.ticks_skipped.items()):
-        yield sample("agora_ticks_skipped_total", {"pipeline": pipeline.id, "reason": reason}, count)
+def _ticks_skipped(pipeline: PipelineStatus, own: str) -> str:
+    return _counts("agora_ticks_skipped_total", own, "reason", pipeline.ticks_skipped)
 
 
-def _dlq_entries(pipeline: PipelineStatus) -> Iterator[str]:
-    for state, count in sorted((pipeline.dlq or {}).items()):
-        yield sample("agora_dlq_entries", {"pipeline": pipeline.id, "state": state}, count)
+def _dlq_entries(pipeline: PipelineStatus, own: str) -> str:
+    return _counts("agora_dlq_entries", own, "state", pipeline.dlq or {})
 
 
-def _dlq_oldest(pipeline: PipelineStatus) -> Iterator[str]:
-    return _moment("agora_dlq_oldest_timestamp_seconds", pipeline.id, pipeline.dlq_oldest)
+def _dlq_oldest(pipeline: PipelineStatus, own: str) -> str:
+    return _moment("agora_dlq_oldest_timestamp_seconds", own, pipeline.dlq_oldest)
 
 
-def _dlq_write_failures(pipeline: PipelineStatus) -> Iterator[str]:
-    yield sample("agora_dlq_write_failures_total", {"pipeline": pipeline.id}, pipeline.dlq_write_failures)
+def _dlq_write_failures(pipeline: PipelineStatus, own: str) -> str:
+    return f"agora_dlq_write_failures_total{{{own}}} {pipeline.dlq_write_failures}\n"
 
 
-def _moment(name: str, pipeline_id: str, moment: datetime | None) -> Iterator[str]:
-    """Yield the *moment* in seconds since 1970; nothing while there is none, as 0 would be taken for 1970."""
-    if moment is not None:
-        yield sample(name, {"pipeline": pipeline_id}, moment.timestamp())
+def _moment(name: str, own: str, moment: datetime | None) -> str:
+    """Return the *moment* in seconds since 1970; nothing while there is none, as 0 would be taken for 1970."""
+    return "" if moment is None else f"{name}{{{own}}} {moment.timestamp()}\n"
 
 
-def _histogram(name: str, pipeline_id: str, histogram: Histogram) -> Iterator[str]:
-    """Yield cumulative buckets, sum and count; nothing before the first observation."""
-    if not any(histogram.counts):
-        return
-    below = 0
-    for bound, count in zip((*histogram.bounds, float("inf")), histogram.counts, strict=True):
-        below += count
-        yield sample(f"{name}_bucket", {"pipeline": pipeline_id, "le": number(float(bound))}, below)
-    yield sample(f"{name}_sum", {"pipeline": pipeline_id}, histogram.total)
-    yield sample(f"{name}_count", {"pipeline": pipeline_id}, below)
+def _counts(name: str, own: str, by: str, counts: Mapping[str, int]) -> str:
+    return "".join([f"{name}{{{own},{label(by, text)}}} {count}\n" for text, count in sorted(counts.items())])
 
 
-PER_PIPELINE: tuple[tuple[Family, Callable[[PipelineStatus], Iterator[str]]], ...] = (
+def _histogram(name: str, own: str, histogram: Histogram) -> str:
+    """Return cumulative buckets, sum and count; nothing before the first observation."""
+    *below, total = accumulate(histogram.counts)
+    if not total:
+        return ""
+    buckets = [
+        f'{name}_bucket{{{own},le="{float(bound)!r}"}} {count}\n'
+        for bound, count in zip(histogram.bounds, below, strict=True)
+    ]
+    return (
+        f"{''.join(buckets)}"
+        f'{name}_bucket{{{own},le="+Inf"}} {total}\n'
+        f"{name}_sum{{{own}}} {number(histogram.total)}\n"
+        f"{name}_count{{{own}}} {total}\n"
+    )
+
+
+PER_PIPELINE: tuple[tuple[Family, Callable[[PipelineStatus, str], str]], ...] = (
     (Family("agora_runs", "counter", "Runs that ended, by outcome."), _runs),
     (Family("agora_run_duration_seconds", "histogram", "How long runs took."), _durations),
     (Family("agora_records", "counter", "Records of finished runs, by what became of them."), _records),

@@ -2,19 +2,21 @@
 
 import json
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Set
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
-from agora_core.builtin.exporters.rendering import Fragments, KeptReplies
 from agora_core.spec.health import HealthReply, HealthRequest, PipelineState, PipelineStatus, WorkerStatus
 from agora_core.spec.letters import LetterState
 from agora_core.spec.redaction import redact
 from agora_core.spec.runs import Outcome, Run, RunSummary
+from agora_core.spec.status_cache import StatusCache
 
 LAG_SECONDS = 1.0
 """From this lag of the event loop on the worker counts as degraded: some pipeline keeps the others waiting."""
+
+_json = json.JSONEncoder(allow_nan=False).encode
 
 _WELL = frozenset({PipelineState.REGISTERED, PipelineState.WAITING, PipelineState.RUNNING, PipelineState.COMPLETED})
 _UNRESOLVED = (LetterState.DEAD, LetterState.LEASED, LetterState.PARKED)
@@ -36,50 +38,59 @@ class Overall(StrEnum):
 
 
 class Health:
-    """Publishes all of the worker's status as JSON: 200 while the worker works, 503 while its loop is stalled.
-
-    Above a hundred pipelines the answer may be a second old.
-    """
+    """Publishes all of the worker's status as JSON: 200 while the worker works, 503 while its loop is stalled."""
 
     path = "/health"
     needs_token = True
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._fragments = Fragments(_fragment)
-        self._kept = KeptReplies(monotonic)
+    def __init__(self) -> None:
+        self._rows = StatusCache(_row)
 
     def export(self, status: WorkerStatus, request: HealthRequest) -> HealthReply:
         """Return the document, a pipeline a line."""
-        return self._kept.get("json", len(status.pipelines), lambda: self._render(status))
-
-    def _render(self, status: WorkerStatus) -> HealthReply:
-        pipelines = self._fragments.of(status.pipelines)
-        word = _overall(status, [well for well, _ in pipelines])
-        head = f'{{"status": "{word}", "worker": {_json(_worker(status))}, "pipelines": [\n'
-        body = b"".join([head.encode(), b",\n".join(text for _, text in pipelines), b"\n]}\n"])
+        rows = self._rows.of(status.pipelines)
+        standings, lines = zip(*rows, strict=True) if rows else ((), ())
+        word = _overall(status, frozenset(standings))
+        head = f'{{"status": "{word}", "worker": {_json(_worker(status))}, "pipelines": ['
+        # Every line brings the comma before it; joined at once, as a second copy of megabytes would cost as much again.
+        first = [line.removeprefix(b",") for line in lines[:1]]
         return HealthReply(
-            body=body, content_type="application/json; charset=utf-8", status=503 if status.stalled else 200
+            body=b"".join([head.encode(), *first, *lines[1:], b"\n]}\n"]),
+            content_type="application/json; charset=utf-8",
+            status=503 if status.stalled else 200,
         )
 
 
-def _overall(status: WorkerStatus, well: list[bool]) -> Overall:
-    """Return the worker in one word, given whether each of its pipelines is well."""
-    left = [pipeline for pipeline in status.pipelines if pipeline.state is not PipelineState.COMPLETED]
-    gave_up = bool(left) and all(pipeline.state is PipelineState.FAILED for pipeline in left)
-    if status.stalled or gave_up:
+class _Standing(NamedTuple):
+    """What a pipeline adds to the word."""
+
+    completed: bool
+    gave_up: bool
+    well: bool
+    """Whether there is nothing about it that someone should look at."""
+
+
+def _overall(status: WorkerStatus, standings: Set[_Standing]) -> Overall:
+    """Return the worker in one word, given the standings that occur among its pipelines."""
+    left = [standing.gave_up for standing in standings if not standing.completed]
+    if status.stalled or (left and all(left)):
         return Overall.FAILING
     late = status.loop_lag_seconds >= LAG_SECONDS or bool(status.stalled_in)
-    return Overall.OK if all(well) and not late else Overall.DEGRADED
+    return Overall.DEGRADED if late or not all(standing.well for standing in standings) else Overall.OK
 
 
-def _well(pipeline: PipelineStatus) -> bool:
-    """Whether there is nothing about *pipeline* that someone should look at."""
-    unresolved = sum((pipeline.dlq or {}).get(state, 0) for state in _UNRESOLVED)
-    return pipeline.state in _WELL and not pipeline.consecutive_errors and not unresolved
+def _row(pipeline: PipelineStatus) -> tuple[_Standing, bytes]:
+    """Return the standing and the line of *pipeline*, with the comma before it."""
+    return _standing(pipeline), f",\n{_json(_pipeline(pipeline))}".encode()
 
 
-def _fragment(pipeline: PipelineStatus) -> tuple[bool, bytes]:
-    return _well(pipeline), _json(_pipeline(pipeline)).encode()
+def _standing(pipeline: PipelineStatus) -> _Standing:
+    unresolved = any((pipeline.dlq or {}).get(state) for state in _UNRESOLVED)
+    return _Standing(
+        completed=pipeline.state is PipelineState.COMPLETED,
+        gave_up=pipeline.state is PipelineState.FAILED,
+        well=pipeline.state in _WELL and not pipeline.consecutive_errors and not unresolved,
+    )
 
 
 def _worker(status: WorkerStatus) -> dict[str, object]:
@@ -162,7 +173,7 @@ def _redacted(text: str | None) -> str | None:
 def _iso(moment: datetime | None) -> str | None:
     if moment is None:
         return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat("T", "milliseconds") + "Z"
 
 
 def _seconds(span: timedelta | None) -> float | None:
@@ -172,7 +183,3 @@ def _seconds(span: timedelta | None) -> float | None:
 def _number(value: float) -> float | None:
     """Return *value* as JSON can have it: there is no infinity and no NaN."""
     return round(value, 6) if math.isfinite(value) else None
-
-
-def _json(value: dict[str, object]) -> str:
-    return json.dumps(value, allow_nan=False)

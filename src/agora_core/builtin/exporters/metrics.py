@@ -3,14 +3,12 @@
 import logging
 import platform
 import sys
-import time
-from collections.abc import Callable
 from types import ModuleType
 
 from agora_core.builtin.exporters.accept import OPENMETRICS, prefers_openmetrics
-from agora_core.builtin.exporters.families import PER_PIPELINE, Family, sample
-from agora_core.builtin.exporters.rendering import Fragments, KeptReplies
-from agora_core.spec.health import HealthReply, HealthRequest, PipelineStatus, WorkerStatus
+from agora_core.builtin.exporters.families import PER_PIPELINE, Family, label, number, samples_of
+from agora_core.spec.health import HealthReply, HealthRequest, WorkerStatus
+from agora_core.spec.status_cache import StatusCache
 
 TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_TYPE = f"{OPENMETRICS}; version=1.0.0; charset=utf-8"
@@ -26,52 +24,36 @@ log = logging.getLogger("agora.metrics")
 class Metrics:
     """Publishes the worker's numbers, and those that the user's own code registered with prometheus_client.
 
-    The text is ours, since its labelled children would cost seconds with ten thousand pipelines. Above a hundred
-    the answer may be a second old.
+    The text is ours, since its labelled children would cost seconds with ten thousand pipelines.
     """
 
     path = "/metrics"
     needs_token = True
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._fragments = Fragments(_fragments)
-        self._kept = KeptReplies(monotonic)
+    def __init__(self) -> None:
+        self._samples = StatusCache(samples_of)
 
     def export(self, status: WorkerStatus, request: HealthRequest) -> HealthReply:
         """Return the exposition in the format that the client prefers."""
         openmetrics = prefers_openmetrics(request.accept)
-        kind = OPENMETRICS_TYPE if openmetrics else TEXT_TYPE
-        return self._kept.get(kind, len(status.pipelines), lambda: self._render(status, kind, openmetrics=openmetrics))
-
-    def _render(self, status: WorkerStatus, kind: str, *, openmetrics: bool) -> HealthReply:
         pieces = [_of_worker(status, openmetrics=openmetrics).encode()]
-        fragments = self._fragments.of(status.pipelines)
-        for index, (family, _) in enumerate(PER_PIPELINE):
-            samples = b"".join([fragment[index] for fragment in fragments])
-            if samples:
-                pieces += [family.header(openmetrics=openmetrics).encode(), samples]
+        columns = zip(*self._samples.of(status.pipelines), strict=True)
+        for (family, _), samples in zip(PER_PIPELINE, columns, strict=False):  # no pipeline, no column
+            if any(samples):
+                pieces += [family.header(openmetrics=openmetrics).encode(), *samples]
         pieces.append(_of_user(openmetrics=openmetrics))
         if openmetrics:
             pieces.append(_EOF)
-        return HealthReply(body=b"".join(pieces), content_type=kind)
-
-
-def _fragments(pipeline: PipelineStatus) -> tuple[bytes, ...]:
-    """Return the samples of *pipeline*, family by family, since families must not be mixed."""
-    return tuple("".join(samples(pipeline)).encode() for _, samples in PER_PIPELINE)
+        return HealthReply(body=b"".join(pieces), content_type=OPENMETRICS_TYPE if openmetrics else TEXT_TYPE)
 
 
 def _of_worker(status: WorkerStatus, *, openmetrics: bool) -> str:
-    versions = {"version": status.version, "python": platform.python_version()}
-    return "".join(
-        [
-            _BUILD.header(openmetrics=openmetrics),
-            sample("agora_build_info", versions, 1),
-            _LAG.header(openmetrics=openmetrics),
-            sample("agora_event_loop_lag_seconds", {}, status.loop_lag_seconds),
-            _UNAUTHORIZED.header(openmetrics=openmetrics),
-            sample("agora_health_unauthorized_total", {}, status.unauthorized_requests),
-        ]
+    versions = f"{label('version', status.version)},{label('python', platform.python_version())}"
+    return (
+        f"{_BUILD.header(openmetrics=openmetrics)}agora_build_info{{{versions}}} 1\n"
+        f"{_LAG.header(openmetrics=openmetrics)}agora_event_loop_lag_seconds {number(status.loop_lag_seconds)}\n"
+        f"{_UNAUTHORIZED.header(openmetrics=openmetrics)}"
+        f"agora_health_unauthorized_total {status.unauthorized_requests}\n"
     )
 
 
