@@ -17,11 +17,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agora_core.builtin import codec
+from agora_core.builtin import codec, codec_plain
 from agora_core.builtin.codec import MAX_BYTES, as_json, decode_record, encode_record
+from agora_core.builtin.codec_plain import plain_json, read_json
 from agora_core.builtin.codec_sameness import same
 from agora_core.builtin.codec_scalars import NotCodableError
-from agora_core.builtin.codec_tags import MAX_DEPTH
+from agora_core.builtin.codec_tags import MAX_DEPTH, Tagging, untagged
 from agora_core.spec.letters import Fidelity
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -341,7 +342,7 @@ def test_what_does_not_come_back_is_not_called_exact(monkeypatch):
     """If reading gave something else than was written, the record is opaque."""
     monkeypatch.setattr(codec, "same", lambda one, other: False)
 
-    assert encode_record(1).fidelity is Fidelity.OPAQUE
+    assert encode_record((1,)).fidelity is Fidelity.OPAQUE
 
 
 @pytest.mark.parametrize("error", [MemoryError, RecursionError, RuntimeError("dictionary changed size")])
@@ -357,7 +358,7 @@ def test_encoding_never_raises(monkeypatch, error):
 
     monkeypatch.setattr(codec, "Tagging", Broken)
 
-    assert encode_record({"a": 1}).fidelity is Fidelity.OPAQUE
+    assert encode_record({"a": (1,)}).fidelity is Fidelity.OPAQUE
 
 
 @pytest.mark.parametrize(
@@ -412,3 +413,134 @@ def test_people_read_plain_json():
         "n": 7,
         "ids": ["$tuple", 1, ["$int", "1152921504606846976"]],
     }
+
+
+class Shout(str):
+    __slots__ = ()
+
+
+NOT_PLAIN = [
+    enum.IntEnum("Level", "LOW").LOW,
+    enum.StrEnum("Name", "ADA").ADA,
+    Shout("x"),
+    type("Measure", (float,), {})(1.5),
+    type("Count", (int,), {})(1),
+    type("Row", (dict,), {})(a=1),
+    OrderedDict(a=1),
+    defaultdict(int, a=1),
+    namedtuple("Pair", "a b")(1, 2),
+    (1,),
+    {1, 2},
+    b"x",
+    bytearray(b"x"),
+    memoryview(b"x"),
+    Decimal("1.5"),
+    datetime(2024, 1, 1, tzinfo=UTC),
+    math.nan,
+    math.inf,
+    -math.inf,
+    2**53 + 1,
+    -(2**53) - 1,
+    2**70,
+    "\ud800",
+    ["$int", "1"],
+    ["$"],
+    object(),
+    ...,
+    1j,
+    (lambda: None).__code__,
+]
+
+
+@pytest.mark.parametrize("value", NOT_PLAIN, ids=repr)
+@pytest.mark.parametrize("wrap", [lambda v: v, lambda v: [v], lambda v: {"a": v}, lambda v: [{"a": [0, v]}]])
+def test_the_quick_way_leaves_alone_what_it_is_not_sure_of(value, wrap):
+    """Subclasses, numbers that JSON has not, tags, types of our own: all that goes the long way, wherever it stands."""
+    assert plain_json(wrap(value), MAX_BYTES) is None
+
+
+@pytest.mark.parametrize("key", [1, 1.5, True, None, Shout("a"), b"a", ("a",), "\ud800"], ids=repr)
+def test_the_quick_way_leaves_odd_keys_alone(key):
+    """JSON would make texts of them."""
+    assert plain_json({key: 1}, MAX_BYTES) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, True, 0, -0.0, 5e-324, 1.7976931348623157e308, 0.1 + 0.2, 2**53, "", "\x00\x7f\u2028🜁", [], {}, [[], {}],
+        {"b": 1, "a": [1, 1.0, True, {"": None}]}, ["x", "$int"], {"$int": "1"}, [["$x"][:0], 1], "$int",
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_the_quick_way_takes_what_json_has(value):
+    """And gives it back with its types, its bits and its order."""
+    payload = plain_json(value, MAX_BYTES)
+
+    assert payload is not None
+    assert same(decode_record(payload), value)
+
+
+plain_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | any_text,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(any_text, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(plain_values | records)
+@settings(max_examples=300, deadline=None)
+@example({"a": 1, "b": [1.0, True, "x"]})
+def test_the_quick_way_is_the_long_way(value):
+    """What it takes, the long way takes too, and the JSON of both is the same value to any reader."""
+    payload = plain_json(value, MAX_BYTES)
+
+    if payload is not None:
+        tree = Tagging(MAX_BYTES).of(value)
+        assert same(json.loads(payload), tree)
+        assert same(untagged(json.loads(payload)), value)
+        assert same(decode_record(payload), value)
+
+
+@given(plain_values | records)
+@settings(deadline=None)
+def test_what_is_written_is_read_alike_by_any_reader(value):
+    """The reader of ours and Python's own agree on every payload."""
+    payload = encode_record(value).payload
+
+    assert same(read_json(payload), json.loads(payload))
+
+
+def circle():
+    value = {}
+    value["a"] = value["b"] = value
+    return value
+
+
+@pytest.mark.parametrize("value", [exploding(), circle(), "x" * 200_000, [0] * 200_000, "\x01" * 50_000], ids=range(5))
+def test_the_quick_way_looks_at_no_more_than_fits(value):
+    """What unfolds into too much, or without an end, or grows when it is written, is given up."""
+    assert plain_json(value, 100_000) is None
+
+
+def test_a_record_that_changes_meanwhile_is_not_taken_quickly(monkeypatch):
+    """What is proved is proved of the record, not of what it was when it was written."""
+    record = {"a": 1}
+
+    def write(value):
+        record["a"] = 2
+        return b'{"a":1}'
+
+    monkeypatch.setattr(codec_plain, "_encode", write)
+
+    assert plain_json(record, MAX_BYTES) is None
+
+
+@pytest.mark.parametrize(
+    "written", [b'{"a":1.0}', b'{"a":true}', b'{"a":1,"b":2}', b'{"a":[1]}', b"[1]", b"{", b"\xff"]
+)
+def test_a_writer_that_errs_is_noticed(monkeypatch, written):
+    """Were the quick writer wrong by so much as a type, the long way is gone."""
+    monkeypatch.setattr(codec_plain, "_encode", lambda value: written)
+
+    assert plain_json({"a": 1}, MAX_BYTES) is None

@@ -4,11 +4,17 @@ import json
 import sqlite3
 import sys
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agora_core.builtin import dlq_rows
 from agora_core.builtin.sqlite_dlq import SqliteDlq
+from agora_core.builtin.sqlite_moments import microseconds
 from agora_core.spec.letters import UNKNOWN, Fidelity, LetterQuery, LetterState
 from agora_core.testing.dlq_samples import EVERYTHING, HOUR, letter
 
@@ -176,3 +182,57 @@ def _checksum(path):
         columns = ", ".join(dlq_rows.COLUMNS)
         values = connection.execute(f"SELECT {columns} FROM letters").fetchone()
     return dlq_rows._checksum(dict(zip(dlq_rows.COLUMNS, values, strict=True)))
+
+
+@given(
+    uid=st.text(), stage=st.text(), message=st.text(), traceback=st.text(), record=st.none() | st.text() | st.binary(),
+    origin=st.just(UNKNOWN) | st.integers(), at=st.datetimes(timezones=st.just(UTC) | st.timezones() | st.none()),
+)  # fmt: skip
+def test_a_row_fits_its_own_checksum(uid, stage, message, traceback, record, origin, at):
+    """Whatever its texts, its record and its moments are, the sum that is written is the one that is checked."""
+    dead = replace(letter(uid, record=record, stage=stage, at=at), origin=origin)
+    dead = replace(dead, error=replace(dead.error, message=message, traceback=traceback))
+
+    row = dlq_rows.row_of(dead)
+
+    assert row["crc"] == dlq_rows._checksum(row)
+    assert row["first_failed_at"] == row["last_failed_at"] == microseconds(at)
+
+
+def test_the_checksum_is_what_it_always_was():
+    """Rows that older versions wrote are trusted as ever."""
+    kept = replace(letter("a", record={"name": "Ada"}), origin=7)
+    unknown = letter("ü", record=(1, 2))
+
+    assert [dlq_rows.row_of(dead)["crc"] for dead in (kept, unknown)] == [1080929560, 1172018341]
+
+
+async def test_any_number_of_rows_is_inserted(tmp_path):
+    """In their order and in one commit, however many there are; what is there already stays as it is."""
+    store = SqliteDlq(tmp_path / "many.db")
+    await store.open()
+    sizes = [1, 3, 4, 15, 64, 85, 200]
+
+    for size in sizes:
+        before = store._store.commits
+        await store.put([letter(f"{size}-{number}", record=number) for number in range(size)])
+        await store.put([letter(f"{size}-{number}", record="late") for number in range(size)])
+        assert store._store.commits == before + 2
+
+    found = await store.find(EVERYTHING)
+    await store.close()
+    assert [one.uid for one in found] == [f"{size}-{number}" for size in sizes for number in range(size)]
+    assert "late" not in [one.record for one in found]
+
+
+async def test_moments_an_hour_apart_stay_apart(tmp_path):
+    """When clocks are put back, Python calls them equal."""
+    first = datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Paris"))
+    store = SqliteDlq(tmp_path / "fold.db")
+    await store.open()
+
+    await store.put([letter("a", at=first), letter("b", at=first.replace(fold=1))])
+    a, b = await store.find(EVERYTHING)
+    await store.close()
+
+    assert b.first_failed_at - a.first_failed_at == HOUR

@@ -11,11 +11,10 @@ from datetime import timedelta
 import pytest
 
 from agora_core.builtin import dlq_queries as queries
-from agora_core.builtin.dlq_rows import KEPT_FAILURES
 from agora_core.builtin.dlq_schema import SCHEMA
 from agora_core.builtin.sqlite_dlq import SqliteDlq
 from agora_core.spec.errors import ConfigError, StoreError
-from agora_core.spec.letters import UNKNOWN, Failure, Fidelity, LetterQuery, LetterState
+from agora_core.spec.letters import KEPT_FAILURES, RESOLVED, UNKNOWN, Failure, Fidelity, LetterQuery, LetterState
 from agora_core.testing.clocks import ManualClock
 from agora_core.testing.dlq_samples import AGAIN, EVERYTHING, HOUR, NOON, letter, letters, uids
 
@@ -534,17 +533,34 @@ async def test_a_found_lease_shows_its_state_by_the_clock(store, clock):
 )
 def test_queries_use_indexes(query):
     """Neither a whole table is read nor anything sorted, so that a million letters take no longer than a hundred."""
+    dead = replace(query, states=query.states or (LetterState.DEAD, LetterState.PARKED))
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(SCHEMA)
         for statement in (
             queries.find(query, now=1, limit=10, after_id=5),
             queries.count(query, now=1),
-            queries.lease(query, now=1, token="t", until=2, limit=10),
-            queries.discard(query, now=1, limit=10),
+            queries.lease(dead, now=1, token="t", until=2, limit=10),
+            queries.move(dead, LetterState.DISCARDED, now=1, limit=10),
+            queries.purge(replace(query, states=RESOLVED), now=1, limit=10),
+            queries.page(5, 10),
         ):
             plan = connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters).fetchall()
             steps = [step for *_, step in plan]
             assert not [step for step in steps if step.startswith(("SCAN letters", "USE TEMP B-TREE"))], steps
+
+
+@pytest.mark.parametrize("field", ["pipeline_id", "run_id", "stage", "error_type"])
+def test_letters_that_are_named_are_looked_up(field):
+    """A replay leases its letters by their ids; the other letters of their pipeline, or of their run, are not read."""
+    query = LetterQuery(ids=(1, 2), up_to_id=9, **{field: "x"})
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(SCHEMA)
+        for statement in (
+            queries.find(query, now=1, limit=10, after_id=5),
+            queries.lease(query, now=1, token="t", until=2, limit=10),
+        ):
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters).fetchall()
+            assert not [step for *_, step in plan if "INDEX by_" in step], plan
 
 
 def test_statistics_read_an_index_alone():

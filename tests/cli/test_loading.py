@@ -56,6 +56,7 @@ def test_a_path_that_has_the_name_of_a_module_does_not_replace_it(project):
     ("module", "said"),
     [
         ("nope", "no module named 'nope' for the worker module 'nope'"),
+        ("pipelines.toml", "; a config is given as --config pipelines.toml"),
         ("workr", "did you mean 'workre'?"),
         ("nope.py", "cannot load the worker module 'nope.py': no such file"),
         ("folder.py", "cannot load the worker module 'folder.py': it is a directory"),

@@ -2,15 +2,19 @@
 
 import subprocess
 import sys
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from agora_core.builtin.memory_dlq import MemoryDlq
 from agora_core.builtin.sqlite_dlq import SqliteDlq
+from agora_core.spec.errors import StoreError
 from agora_core.spec.letters import DlqStore
 from agora_core.testing.dlq_contract import DlqStoreContract
-from agora_core.testing.dlq_model import check_against_a_model
+from agora_core.testing.dlq_machine import DlqMachine, Place
 
 
 class TestSqliteDlq(DlqStoreContract):
@@ -18,9 +22,17 @@ class TestSqliteDlq(DlqStoreContract):
         return SqliteDlq(self.directory / "letters.db")
 
 
+class TestSqliteDlqByAClock(DlqStoreContract):
+    def make_store(self) -> DlqStore:
+        return SqliteDlq(self.directory / "letters.db", clock=self.clock)
+
+    def make_store_again(self) -> DlqStore:
+        return self.make_store()
+
+
 class TestMemoryDlq(DlqStoreContract):
     def make_store(self) -> DlqStore:
-        return MemoryDlq()
+        return MemoryDlq(clock=self.clock)
 
 
 def test_a_contract_without_a_store_says_what_to_write():
@@ -29,18 +41,67 @@ def test_a_contract_without_a_store_says_what_to_write():
         DlqStoreContract().make_store()
 
 
-def test_the_model_notices_a_store_that_forgets_attempts():
-    """A store that does not count an attempt when it leases does not pass."""
+class Small(MemoryDlq):
+    """Has no room for large records while it is full."""
 
-    class Forgetful(MemoryDlq):
-        async def lease(self, query, *, token, lasting, limit):
-            leased = await super().lease(query, token=token, lasting=lasting, limit=limit)
-            for one in leased:
-                object.__setattr__(self._entries[one.id].letter, "attempts", 1)
-            return leased
+    is_full = False
 
+    async def put(self, letters):
+        if self.is_full:
+            raise StoreError("no room")
+        await super().put(letters)
+
+
+class TestAStoreThatCanBeFull(DlqStoreContract):
+    def make_store(self) -> DlqStore:
+        self.small = Small(clock=self.clock)
+        return self.small
+
+    @contextmanager
+    def make_full(self):
+        self.small.is_full = True
+        yield
+        self.small.is_full = False
+
+
+class Forgetful(MemoryDlq):
+    """Does not count an attempt when it leases."""
+
+    async def lease(self, query, *, token, lasting, limit):
+        leased = await super().lease(query, token=token, lasting=lasting, limit=limit)
+        for one in leased:
+            object.__setattr__(self._entries[one.id].letter, "attempts", 1)
+        return leased
+
+
+class Careless(MemoryDlq):
+    """Keeps half of what it has no room for."""
+
+    async def put(self, letters):
+        await super().put(letters)
+        if any(len(str(one.record)) > 1000 for one in letters):
+            raise StoreError("no room")
+
+
+class Loose(MemoryDlq):
+    """Lets anyone resolve a letter."""
+
+    def _held(self, number, token):
+        return self._entries.get(number)
+
+
+@pytest.mark.parametrize("wrong", [Forgetful, Careless, Loose])
+def test_the_machine_notices_a_store_that_breaks_a_promise(wrong):
+    """The same histories that a right store lives through end with an error."""
+
+    class Machine(DlqMachine):
+        def make_place(self):
+            return Place(store=wrong(), clock=None, again=lambda: None, full=nullcontext)
+
+    # Found is enough: to shrink what was found takes its time.
+    quick = settings(max_examples=100, stateful_step_count=25, deadline=None, phases=[Phase.generate], database=None)
     with pytest.raises(AssertionError):
-        check_against_a_model(Forgetful)
+        run_state_machine_as_test(Machine, settings=quick)
 
 
 def test_three_lines_are_a_suite(tmp_path: Path):

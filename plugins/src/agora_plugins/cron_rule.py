@@ -55,6 +55,11 @@ class Cron:
         words = ["cron", *self.expression.split()]
         return " ".join(words if self.timezone == "UTC" else [*words, str(self.timezone)])
 
+    @property
+    def shared(self) -> bool:
+        """Whether it is the same for every pipeline, as all are without an `H`."""
+        return not self._sets.hashed
+
     def next_start(self, now: datetime, last: Run | None) -> datetime | None:
         """Return the first slot after *now*, in UTC, or None where the calendar ends.
 

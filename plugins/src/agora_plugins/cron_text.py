@@ -44,6 +44,8 @@ class CronSets:
     """Whether a day must match both day fields, as when either begins with `*`; else one of them."""
     wildcard: bool
     """Whether the minute or the hour begins with `*`: then it is no fixed time, and follows the clock as it is."""
+    hashed: bool
+    """Whether a value in it was made from the id that it was read for."""
 
 
 _WORDS = re.compile(r"\S+", re.ASCII)
@@ -71,6 +73,7 @@ def read_expression(text: object, *, seconds: bool, hash_id: str) -> CronSets:
         weeks={one: frozenset(LAST_WEEK if week == "l" else int(week) for week in weeks[one]) for one in weeks},
         both_days=words[3].startswith("*") or words[5].startswith("*"),
         wildcard=words[1].startswith("*") or words[2].startswith("*"),
+        hashed=_are_hashed(words),
     )
 
 
@@ -128,10 +131,13 @@ def _expand(words: list[str], hash_id: str) -> _Expanded:
 
 def _croniter_expand(words: list[str], hash_id: str) -> _Expanded:
     # With an id croniter reads even the aliases otherwise, so it gets one only where there is something to hash.
-    hashed = any(_HASHED.fullmatch(word) for word in words)
-    identity = hash_id.encode(errors="surrogatepass") if hashed else None
+    identity = hash_id.encode(errors="surrogatepass") if _are_hashed(words) else None
     expanded: _Expanded = croniter.expand(" ".join(words), hash_id=identity, second_at_beginning=True)
     return expanded
+
+
+def _are_hashed(words: list[str]) -> bool:
+    return any(_HASHED.fullmatch(word) for word in words)
 
 
 def _values(one: Field, values: list[int | str]) -> tuple[int, ...]:

@@ -1,10 +1,10 @@
 """Records as JSON that people and jq can read, and exactly back; what cannot come back exactly is only described."""
 
 import json
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple
 
 from agora_core.builtin.codec_description import describe, type_name
+from agora_core.builtin.codec_plain import is_untagged, plain_json, read_json
 from agora_core.builtin.codec_sameness import same
 from agora_core.builtin.codec_scalars import NotCodableError
 from agora_core.builtin.codec_tags import Tagging, untagged
@@ -17,9 +17,10 @@ FORMAT = "agora-json/1"
 MAX_BYTES = 16 * 1024 * 1024
 """The longest JSON of one record; a longer one is described by its head, its length and its SHA-256."""
 
+_PLAIN_NAMES = {kind: kind.__name__ for kind in (dict, list, str, int, float, bool, type(None))}
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encoded:
+
+class Encoded(NamedTuple):
     """A record as it is kept: UTF-8 JSON, how exact it is, and the name of its type for people."""
 
     payload: bytes
@@ -29,6 +30,9 @@ class Encoded:
 
 def encode_record(record: Record, *, max_bytes: int = MAX_BYTES) -> Encoded:
     """Return *record* as JSON that `decode_record` turns into the same value, or a description of it; never raise."""
+    quick = plain_json(record, max_bytes)
+    if quick is not None:
+        return Encoded(quick, Fidelity.EXACT, _PLAIN_NAMES[type(record)])
     try:
         payload = _dumps(Tagging(max_bytes).of(record))
         if len(payload) > max_bytes:
@@ -49,7 +53,8 @@ def encode_record(record: Record, *, max_bytes: int = MAX_BYTES) -> Encoded:
 def decode_record(payload: bytes) -> Record:
     """Return the record that `encode_record` made *payload* of; raise `NotCodableError` when it is something else."""
     try:
-        return untagged(json.loads(payload, parse_constant=_refuse_constant))
+        tree = read_json(payload)
+        return tree if is_untagged(payload) else untagged(tree)
     except NotCodableError:
         raise
     # What stands in a file may be anything, and each tag's reader has its own way to refuse it.
@@ -69,7 +74,3 @@ def as_json(record: Record) -> object:
 
 def _dumps(tree: object) -> bytes:
     return json.dumps(tree, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise NotCodableError(f"{text} is not JSON")

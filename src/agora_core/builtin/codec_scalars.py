@@ -12,8 +12,8 @@ from uuid import UUID, SafeUUID
 from zoneinfo import ZoneInfo
 
 from agora_core.builtin.codec_description import type_name
+from agora_core.builtin.codec_plain import EXACT_IN_JSON
 
-_EXACT_IN_JSON = 2**53  # jq and JavaScript round beyond it
 _SHORT_INT = 1 << 1024  # Python may refuse to print longer ones in decimal
 _ZONE_KEY = re.compile(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+){0,3}")
 _ZONE_KEY_LENGTH = 64
@@ -35,7 +35,7 @@ def weight(value: object) -> int:
 
 
 def _write_int(value: int) -> object:
-    if abs(value) <= _EXACT_IN_JSON:
+    if abs(value) <= EXACT_IN_JSON:
         return value
     return ["$int", str(value) if abs(value) < _SHORT_INT else hex(value)]
 

@@ -3,22 +3,22 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
 
 from agora_core.builtin.codec_description import printable
-from agora_core.builtin.dlq_rows import COLUMNS
+from agora_core.builtin.dlq_rows import COLUMNS, STORED, Stored
 from agora_core.builtin.sqlite_moments import microseconds
 from agora_core.spec.letters import LetterQuery, LetterState
 
 _COLUMNS = ", ".join(COLUMNS)
+_AT_ONCE = (64, 16, 4, 1)
+"""How many rows a statement inserts: few sizes, so that SQLite need not take apart new ones."""
 
-INSERT_COLUMNS = (*(column for column in COLUMNS if column not in ("id", "lease_until")),)
-INSERT = (
-    f"INSERT INTO letters ({', '.join(INSERT_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in INSERT_COLUMNS)})"  # noqa: S608  # names of ours
-    " ON CONFLICT (uid) DO NOTHING"
-)
+_NEW_ROW = f"({', '.join('?' * len(STORED))})"
 LAST_ID = "SELECT coalesce(max(id), 0) FROM letters"
 RESOLVE = (
-    "UPDATE letters SET state = ?, lease_token = NULL, lease_until = NULL"
+    "UPDATE letters SET state = ?, lease_token = NULL, lease_until = NULL, resolved_at = ?, replayed_run_id = ?"
     " WHERE id IN (SELECT value FROM json_each(?)) AND state = 'leased' AND lease_token = ?"
 )
 HELD = "SELECT attempts_log FROM letters WHERE id = ? AND state = 'leased' AND lease_token = ?"
@@ -53,6 +53,21 @@ def as_list(ids: Sequence[int]) -> str:
     return json.dumps(list(ids))
 
 
+def insertions(rows: Sequence[Stored]) -> Iterator[Statement]:
+    """Insert *rows*, several with each statement: to begin and end one costs as much as a row does."""
+    begin = 0
+    for many in _AT_ONCE:
+        while len(rows) - begin >= many:
+            yield Statement(_insert(many), [*chain.from_iterable(rows[begin : begin + many])])
+            begin += many
+
+
+@cache
+def _insert(many: int) -> str:
+    values = ", ".join([_NEW_ROW] * many)
+    return f"INSERT INTO letters ({', '.join(STORED)}) VALUES {values} ON CONFLICT (uid) DO NOTHING"  # noqa: S608  # names of ours
+
+
 def find(query: LetterQuery, *, now: int, limit: int | None, after_id: int) -> Statement:
     """Select the rows that match, by id."""
     chosen = _ids(query, query.states or tuple(LetterState), now=now, limit=limit, after_id=after_id)
@@ -67,7 +82,7 @@ def count(query: LetterQuery, *, now: int) -> Statement:
 
 def lease(query: LetterQuery, *, now: int, token: str, until: int, limit: int) -> Statement:
     """Lease the first rows that match and are dead, and return them, in any order."""
-    chosen = _ids(query, _only(query, LetterState.DEAD), now=now, limit=limit)
+    chosen = _ids(query, query.states, now=now, limit=limit)
     return Statement(
         "UPDATE letters SET state = 'leased', lease_token = ?, lease_until = ?, attempts = attempts + 1"  # noqa: S608
         f" WHERE id IN ({chosen.sql}) RETURNING {_COLUMNS}",
@@ -75,19 +90,26 @@ def lease(query: LetterQuery, *, now: int, token: str, until: int, limit: int) -
     )
 
 
-def discard(query: LetterQuery, *, now: int, limit: int) -> Statement:
-    """Discard the first rows that match and are dead or parked."""
-    chosen = _ids(query, _only(query, LetterState.DEAD, LetterState.PARKED), now=now, limit=limit)
+def move(query: LetterQuery, state: LetterState, *, now: int, limit: int, note: str = "") -> Statement:
+    """Move the first rows that match to *state*, where whoever leased them holds them no more."""
+    chosen = _ids(query, query.states, now=now, limit=limit)
+    resolved_at = now if state is LetterState.DISCARDED else None
     return Statement(
-        "UPDATE letters SET state = 'discarded', lease_token = NULL, lease_until = NULL"  # noqa: S608
-        f" WHERE id IN ({chosen.sql})",
-        chosen.parameters,
+        "UPDATE letters SET state = ?, lease_token = NULL, lease_until = NULL, resolved_at = ?,"  # noqa: S608
+        f" note = coalesce(?, note) WHERE id IN ({chosen.sql})",
+        [state.value, resolved_at, printable(note) or None, *chosen.parameters],
     )
 
 
-def _only(query: LetterQuery, *allowed: LetterState) -> list[LetterState]:
-    """Return the states of *query* that are *allowed*; a query that names none means any."""
-    return [state for state in allowed if not query.states or state in query.states]
+def purge(query: LetterQuery, *, now: int, limit: int) -> Statement:
+    """Delete the first rows that match."""
+    chosen = _ids(query, query.states, now=now, limit=limit)
+    return Statement(f"DELETE FROM letters WHERE id IN ({chosen.sql})", chosen.parameters)  # noqa: S608
+
+
+def page(after_id: int, limit: int) -> Statement:
+    """Select whole rows, whatever is in them."""
+    return Statement(f"SELECT {_COLUMNS} FROM letters WHERE id > ? ORDER BY id LIMIT ?", [after_id, limit])  # noqa: S608
 
 
 def _ids(
@@ -97,8 +119,7 @@ def _ids(
     fields = list(_fields(query, after_id))
     common = "".join(f" AND {sql}" for sql, _ in fields)
     values = [value for _, value in fields]
-    # A query by ids looks these up; the index of all that are dead would be the long way round.
-    state = "+state" if query.ids else "state"
+    state = f"{_unindexed(query)}state"
     arms, parameters = [], []
     for condition, more in _arms(states, state, now):
         arms.append(f"SELECT id FROM letters WHERE {condition}{common}")  # noqa: S608
@@ -107,6 +128,11 @@ def _ids(
         return Statement("SELECT id FROM letters WHERE 0", [])
     most = -1 if limit is None else max(limit, 0)
     return Statement(f"SELECT id FROM ({' UNION ALL '.join(arms)} ORDER BY id LIMIT ?)", [*parameters, most])  # noqa: S608
+
+
+def _unindexed(query: LetterQuery) -> str:
+    # A query by ids looks these up; the index of all that are dead, or of a pipeline, would be the long way round.
+    return "+" if query.ids else ""
 
 
 def _arms(states: Sequence[LetterState], column: str, now: int) -> Iterator[tuple[str, list[object]]]:
@@ -122,10 +148,11 @@ def _arms(states: Sequence[LetterState], column: str, now: int) -> Iterator[tupl
 def _fields(query: LetterQuery, after_id: int) -> Iterator[tuple[str, object]]:
     if query.ids:
         yield "id IN (SELECT value FROM json_each(?))", as_list(query.ids)
+    plus = _unindexed(query)
     for name in ("pipeline_id", "run_id", "stage", "error_type"):
         wanted = getattr(query, name)
         if wanted is not None:
-            yield f"{name} = ?", printable(wanted)
+            yield f"{plus}{name} = ?", printable(wanted)
     if query.since is not None:
         yield "first_failed_at >= ?", microseconds(query.since)
     if query.until is not None:

@@ -2,24 +2,26 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TypeAlias
 from zlib import crc32
 
-from agora_core.builtin.codec import FORMAT, decode_record, encode_record
+from agora_core.builtin.codec import FORMAT, Encoded, decode_record, encode_record
 from agora_core.builtin.codec_description import printable
 from agora_core.builtin.codec_scalars import NotCodableError
 from agora_core.builtin.sqlite_moments import microseconds, moment
-from agora_core.spec.letters import UNKNOWN, DeadLetter, Failure, Fidelity, LetterState
+from agora_core.spec.letters import KEPT_FAILURES, UNKNOWN, DeadLetter, Failure, Fidelity, LetterState
 from agora_core.spec.records import Record
 
 COLUMNS = (
     "id", "uid", "state", "pipeline_id", "run_id", "stage", "sink", "error_type", "first_failed_at", "last_failed_at",
-    "attempts", "lease_until", "codec", "type", "fidelity", "crc", "error_message", "error_traceback", "attempts_log",
+    "attempts", "lease_until", "resolved_at", "replayed_run_id", "note",
+    "codec", "type", "fidelity", "crc", "error_message", "error_traceback", "attempts_log",
     "origin_is", "record", "origin",
 )  # fmt: skip
 """What is read of a row, in this order."""
-
-KEPT_FAILURES = 10
-"""How many failures of replays a row remembers, beside the first one."""
 
 _IMMUTABLE = (
     "uid", "pipeline_id", "run_id", "stage", "sink", "error_type", "error_message", "error_traceback",
@@ -28,44 +30,111 @@ _IMMUTABLE = (
 _LONGEST_MESSAGE = 8192
 _LONGEST_TRACEBACK = 16384
 _HEAD = 4096
+_NO_ORIGIN = b"None"
+_NO_FAILURES = "[]"
+_DEAD, _EXACT, _OPAQUE = LetterState.DEAD.value, Fidelity.EXACT.value, Fidelity.OPAQUE.value
+_UNSETTLED = (LetterState.DEAD, LetterState.LEASED)
+_FORMAT_PART = f"{len(FORMAT)}:{FORMAT}"
 
-Row = Mapping[str, object]
+STORED = tuple(column for column in COLUMNS if column != "id")
+"""What is written of a new row, in this order."""
+
+Row: TypeAlias = Mapping[str, object]
+Stored: TypeAlias = tuple[object, ...]
 
 
-def row_of(letter: DeadLetter) -> dict[str, object]:
-    """Return the values of a new row for *letter*; whatever its record is, this does not fail."""
-    record = encode_record(letter.record)
-    fidelity = Fidelity.OPAQUE if letter.fidelity is Fidelity.OPAQUE else record.fidelity
-    origin_is, origin = _origin_of(letter, fidelity)
-    row: dict[str, object] = {
-        # A lease belongs to the store that gave it.
-        "state": (LetterState.DEAD if letter.state is LetterState.LEASED else letter.state).value,
-        "uid": printable(letter.uid),
-        "pipeline_id": printable(letter.pipeline_id),
-        "run_id": printable(letter.run_id),
-        "stage": printable(letter.stage),
-        "sink": printable(letter.sink),
-        "error_type": printable(letter.error.type),
-        "error_message": _cut(letter.error.message, _LONGEST_MESSAGE),
-        "error_traceback": _cut(letter.error.traceback, _LONGEST_TRACEBACK),
-        "first_failed_at": microseconds(letter.first_failed_at),
-        "last_failed_at": microseconds(letter.last_failed_at),
-        "attempts": letter.attempts,
-        "attempts_log": log_with("[]", letter.last_error) if letter.last_error else "[]",
-        "codec": FORMAT,
-        "type": record.type,
-        "fidelity": fidelity.value,
-        "origin_is": origin_is,
-        "record": record.payload,
-        "origin": origin,
-    }
-    return {**row, "crc": _checksum(row)}
+def row_of(letter: DeadLetter, *, keep_lease: bool = False) -> dict[str, object]:
+    """Return the values of a new row for *letter* by their columns; whatever its record is, this does not fail."""
+    return dict(zip(STORED, stored_of(letter, keep_lease=keep_lease), strict=True))
+
+
+def stored_of(letter: DeadLetter, *, keep_lease: bool = False) -> Stored:
+    """Return the values of a new row for *letter*, in the order of `STORED`; this does not fail either.
+
+    A lease belongs to the store that gave it: without it the letter is dead, and with it, leased by nobody.
+    """
+    record = _encoded(letter)
+    is_exact = letter.fidelity is not Fidelity.OPAQUE and record.fidelity is Fidelity.EXACT
+    fidelity = _EXACT if is_exact else _OPAQUE
+    origin_is, origin = _origin_of(letter, is_exact=is_exact)
+    error = letter.error
+    names, named = _names_of(letter.pipeline_id, letter.run_id, letter.stage, letter.sink, error.type)
+    uid = printable(letter.uid)
+    message, traceback = _cut(error.message, _LONGEST_MESSAGE), _cut(error.traceback, _LONGEST_TRACEBACK)
+    first, last = letter.first_failed_at, letter.last_failed_at
+    first_failed_at = _microseconds(first)
+    # The text of all that the checksum covers but the record and its origin, in the order of `_IMMUTABLE`.
+    covered = (
+        f"{_part(uid)}{named}{_part(message)}{_part(traceback)}{_part(str(first_failed_at))}"
+        f"{_FORMAT_PART}{len(fidelity)}:{fidelity}{len(origin_is)}:{origin_is}"
+    )
+    crc = _continued(record.payload, crc32(covered.encode()))
+    is_leased = keep_lease and letter.state is LetterState.LEASED and letter.lease_until is not None
+    return (
+        uid,
+        _DEAD if letter.state in _UNSETTLED and not is_leased else letter.state.value,
+        *names,
+        first_failed_at,
+        first_failed_at if last is first else _microseconds(last),
+        letter.attempts,
+        _number_of(letter.lease_until) if is_leased else None,
+        _number_of(letter.resolved_at),
+        printable(letter.replayed_run_id),
+        printable(letter.note),
+        FORMAT,
+        record.type,
+        fidelity,
+        _continued(_NO_ORIGIN if origin is None else origin, crc),
+        message,
+        traceback,
+        _log_of(letter),
+        origin_is,
+        record.payload,
+        origin,
+    )
+
+
+def _encoded(letter: DeadLetter) -> Encoded:
+    """Return the record as it is kept; one that is only described, by another store, keeps that description."""
+    if letter.fidelity is Fidelity.OPAQUE and isinstance(letter.record, dict) and "opaque" in letter.record:
+        with suppress(ValueError, TypeError, RecursionError):
+            payload = json.dumps(letter.record, ensure_ascii=False, separators=(",", ":")).encode()
+            return Encoded(payload=payload, fidelity=Fidelity.OPAQUE, type=_text(letter.record.get("type")))
+    return encode_record(letter.record)
+
+
+@lru_cache(maxsize=256)
+def _names_of(*names: str) -> tuple[tuple[str, ...], str]:
+    """Return *names*, which many letters share, as they are kept, and as the checksum covers them."""
+    kept = tuple(printable(name) for name in names)
+    return kept, "".join(map(_part, kept))
+
+
+def _microseconds(when: datetime) -> int:
+    # Not of other zones: there two moments are equal that are an hour apart, when clocks are put back.
+    return _microseconds_in_utc(when) if when.tzinfo is UTC else microseconds(when)
+
+
+_microseconds_in_utc = lru_cache(maxsize=64)(microseconds)
+
+
+def _number_of(when: datetime | None) -> int | None:
+    return None if when is None else _microseconds(when)
+
+
+def _log_of(letter: DeadLetter) -> str:
+    log = _NO_FAILURES
+    for failure in letter.attempts_log or ((letter.last_error,) if letter.last_error else ()):
+        log = log_with(log, failure)
+    return log
 
 
 def letter_of(values: tuple[object, ...], now: int) -> DeadLetter:
     """Return the letter in a row of `COLUMNS`; what cannot be trusted in it becomes opaque, and says why."""
     row = dict(zip(COLUMNS, values, strict=True))
     record, origin, fidelity = _contents(row)
+    failures = _later_failures(row["attempts_log"])
+    state = _state(row, now)
     return DeadLetter(
         id=_number(row["id"]),
         uid=_text(row["uid"]),
@@ -80,13 +149,26 @@ def letter_of(values: tuple[object, ...], now: int) -> DeadLetter:
             message=_text(row["error_message"]),
             traceback=_text(row["error_traceback"]),
         ),
-        last_error=_last_failure(row["attempts_log"]),
+        attempts_log=failures,
+        last_error=failures[-1] if failures else None,
         first_failed_at=moment(row["first_failed_at"]),
         last_failed_at=moment(row["last_failed_at"]),
         attempts=_number(row["attempts"]),
-        state=_state(row, now),
+        state=state,
+        lease_until=moment(row["lease_until"]) if state is LetterState.LEASED else None,
+        resolved_at=None if row["resolved_at"] is None else moment(row["resolved_at"]),
+        replayed_run_id=_text(row["replayed_run_id"]),
+        note=_text(row["note"]),
         fidelity=fidelity,
     )
+
+
+def damage_in(row: Row) -> str:
+    """Return what is wrong with *row*, by `COLUMNS`, or an empty text: a flipped bit, an unknown codec, no JSON."""
+    record, _, fidelity = _contents(row)
+    if fidelity is Fidelity.EXACT or (row["fidelity"] == _OPAQUE and record == _described(row["record"])):
+        return ""
+    return str(record["opaque"])
 
 
 def log_with(log: object, failure: Failure) -> str:
@@ -99,9 +181,9 @@ def log_with(log: object, failure: Failure) -> str:
     return json.dumps([*_failures(log), new][-KEPT_FAILURES:], ensure_ascii=False)
 
 
-def _origin_of(letter: DeadLetter, fidelity: Fidelity) -> tuple[str, bytes | None]:
+def _origin_of(letter: DeadLetter, *, is_exact: bool) -> tuple[str, bytes | None]:
     """Return how the origin is kept; one that cannot be kept exactly is not known any more."""
-    if letter.origin is letter.record and fidelity is Fidelity.EXACT:
+    if is_exact and letter.origin is letter.record:
         return "record", None
     if letter.origin is UNKNOWN:
         return "unknown", None
@@ -143,12 +225,19 @@ def _unreadable(row: Row, payload: bytes, reason: str) -> tuple[Record, Record, 
 
 def _checksum(row: Row) -> int:
     """Return the CRC of all that never changes in a row; SQLite itself does not notice a flipped bit in it."""
-    crc = 0
-    for name in _IMMUTABLE:
-        value = row[name]
-        part = value if isinstance(value, bytes) else str(value).encode("utf-8", "backslashreplace")
-        crc = crc32(part, crc32(b"%d:" % len(part), crc))
-    return crc
+    covered = "".join([_part(str(row[name])) for name in _IMMUTABLE[:-2]])
+    record, origin = row["record"], row["origin"]
+    crc = _continued(record if isinstance(record, bytes) else b"", crc32(covered.encode("utf-8", "backslashreplace")))
+    return _continued(origin if isinstance(origin, bytes) else _NO_ORIGIN, crc)
+
+
+def _part(text: str) -> str:
+    """Return *text* as the checksum covers it: with its length in bytes, so that no two rows look the same."""
+    return f"{len(text) if text.isascii() else len(text.encode('utf-8', 'backslashreplace'))}:{text}"
+
+
+def _continued(part: bytes, crc: int) -> int:
+    return crc32(part, crc32(b"%d:" % len(part), crc))
 
 
 def _state(row: Row, now: int) -> LetterState:
@@ -168,19 +257,30 @@ def _failures(log: object) -> list[object]:
     return entries if isinstance(entries, list) else []
 
 
-def _last_failure(log: object) -> Failure | None:
-    entries = _failures(log)
-    if not entries or not isinstance(entries[-1], dict):
-        return None
-    last = entries[-1]
-    return Failure(
-        type=_text(last.get("type", "")),
-        message=_text(last.get("message", "")),
-        traceback=_text(last.get("traceback", "")),
+def _later_failures(log: object) -> tuple[Failure, ...]:
+    if log == _NO_FAILURES:
+        return ()
+    return tuple(
+        Failure(
+            type=_text(entry.get("type", "")),
+            message=_text(entry.get("message", "")),
+            traceback=_text(entry.get("traceback", "")),
+        )
+        for entry in _failures(log)
+        if isinstance(entry, dict)
     )
 
 
+def _described(payload: object) -> object:
+    try:
+        return json.loads(payload) if isinstance(payload, bytes) else None
+    except (ValueError, RecursionError):
+        return None
+
+
 def _cut(text: str, longest: int) -> str:
+    if text.isascii() and len(text) <= longest:
+        return text
     return printable(text if len(text) <= longest else f"{text[: longest - 1]}…")
 
 

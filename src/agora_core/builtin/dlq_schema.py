@@ -5,13 +5,19 @@ from agora_core.builtin.sqlite_owners import OWNERS
 APPLICATION_ID = 0x4147444C  # "AGDL"
 VERSION = 1
 
+
+def _is_one_of(column: str, *values: str) -> str:
+    # By `OR`, since for `IN` SQLite builds a table of the values anew for every insert, at the cost of a row.
+    return " OR ".join(f"{column} = '{value}'" for value in values)
+
+
 # Small columns first: whatever is looked up never reads past them into a record's pages. Moments are microseconds
 # since 1970 in UTC. AUTOINCREMENT: a number is never given twice, so that a replay's greatest number is a true bound.
 SCHEMA = f"""
 CREATE TABLE letters (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     uid TEXT NOT NULL UNIQUE,
-    state TEXT NOT NULL CHECK (state IN ('dead', 'leased', 'replayed', 'parked', 'discarded')),
+    state TEXT NOT NULL CHECK ({_is_one_of("state", "dead", "leased", "replayed", "parked", "discarded")}),
     pipeline_id TEXT NOT NULL,
     run_id TEXT NOT NULL,
     stage TEXT NOT NULL,
@@ -22,14 +28,17 @@ CREATE TABLE letters (
     attempts INTEGER NOT NULL,
     lease_token TEXT,
     lease_until INTEGER,
+    resolved_at INTEGER,
+    replayed_run_id TEXT NOT NULL DEFAULT '',
+    note TEXT NOT NULL DEFAULT '',
     codec TEXT NOT NULL,
     type TEXT NOT NULL,
-    fidelity TEXT NOT NULL CHECK (fidelity IN ('exact', 'opaque')),
+    fidelity TEXT NOT NULL CHECK ({_is_one_of("fidelity", "exact", "opaque")}),
     crc INTEGER NOT NULL,
     error_message TEXT NOT NULL,
     error_traceback TEXT NOT NULL,
     attempts_log TEXT NOT NULL DEFAULT '[]',
-    origin_is TEXT NOT NULL CHECK (origin_is IN ('unknown', 'record', 'kept')),
+    origin_is TEXT NOT NULL CHECK ({_is_one_of("origin_is", "unknown", "record", "kept")}),
     record BLOB NOT NULL,
     origin BLOB
 ) STRICT;

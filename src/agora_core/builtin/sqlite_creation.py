@@ -26,7 +26,7 @@ def prepare(file: SqliteFile) -> None:
 
 
 def _prepare(file: SqliteFile) -> None:
-    file.path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(file.path.parent)
     for suffix in _COMPANIONS:
         _refuse_what_is_no_file(file, file.beside(suffix))
     if not file.path.exists():
@@ -88,11 +88,23 @@ def _put_in_place(draft: Path, path: Path) -> None:
         return  # another process was faster, and its file is as good
     except OSError:  # a file system without hard links
         draft.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make *folder* and those above it that are missing, so that a power cut does not take them away again."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        _sync(made.parent)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 def _refuse_foreign(file: SqliteFile) -> None:

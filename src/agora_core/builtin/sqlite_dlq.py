@@ -2,22 +2,33 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from time import sleep
+from typing import Any
 
 from agora_core.builtin import dlq_queries as queries
-from agora_core.builtin.dlq_rows import letter_of, log_with, row_of
+from agora_core.builtin.codec_description import printable
+from agora_core.builtin.dlq_rows import COLUMNS, STORED, Stored, damage_in, letter_of, log_with, stored_of
 from agora_core.builtin.dlq_schema import APPLICATION_ID, SCHEMA, VERSION
 from agora_core.builtin.sqlite_file import SqliteFile
 from agora_core.builtin.sqlite_moments import microseconds, moment
 from agora_core.builtin.sqlite_store import SqliteStore
-from agora_core.spec.letters import DeadLetter, Failure, LetterGroup, LetterQuery, LetterState
+from agora_core.spec.failpoints import reached
+from agora_core.spec.letters import Damage, DeadLetter, Failure, LetterGroup, LetterQuery, LetterState
 from agora_core.spec.system_clock import SystemClock
 from agora_core.spec.time import Clock
 
-_DISCARDED_AT_ONCE = 1000
+_CHANGED_AT_ONCE = 1000
+_READ_AT_ONCE = 200
+_LONG = [STORED.index(column) for column in ("error_message", "error_traceback", "record")]
+_ROW_BYTES = 256
+"""What the other columns take up, and the indexes."""
+_PREPARED_AT_ONCE = 64
+_WAY_SECONDS = 0.00001
+"""So briefly does the writing thread give way to the event loop, which else may wait 5 ms for the interpreter."""
 _LONGEST_LEASE = timedelta(days=36500)
 
 
@@ -60,16 +71,30 @@ class SqliteDlq:
 
     async def put(self, letters: Sequence[DeadLetter]) -> None:
         """Keep *letters*, on disk when it returns; several calls at one time share a commit."""
+        await self._keep(letters, keep_lease=False)
+
+    async def restore(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep *letters* exactly as they are, leases too."""
+        await self._keep(letters, keep_lease=True)
+
+    async def _keep(self, letters: Sequence[DeadLetter], *, keep_lease: bool) -> None:
         if not letters:
             return
-        rows: list[dict[str, object]] = []
+        rows: list[Stored] = []
 
         def prepare() -> int:
-            rows.extend(row_of(letter) for letter in letters)
-            return sum(_size(row) for row in rows)
+            for begin in range(0, len(letters), _PREPARED_AT_ONCE):
+                if begin:
+                    sleep(_WAY_SECONDS)
+                portion = letters[begin : begin + _PREPARED_AT_ONCE]
+                rows.extend([stored_of(letter, keep_lease=keep_lease) for letter in portion])
+            return sum(map(_size, rows))
 
         def insert(connection: sqlite3.Connection) -> None:
-            connection.executemany(queries.INSERT, rows)
+            reached("before-letters-insert")
+            for statement in queries.insertions(rows):
+                connection.execute(statement.sql, statement.parameters)
+            reached("after-letters-insert")
 
         await self._store.write(insert, prepare=prepare)
 
@@ -103,20 +128,26 @@ class SqliteDlq:
 
     async def lease(self, query: LetterQuery, *, token: str, lasting: timedelta, limit: int) -> list[DeadLetter]:
         """Take up to *limit* matching letters, the oldest first, under *token*; each counts an attempt."""
+        dead = query.over(LetterState.DEAD)
+        if dead is None:
+            return []
         now = self._now()
         until = now + min(lasting, _LONGEST_LEASE) // timedelta(microseconds=1)
-        statement = queries.lease(query, now=now, token=token, until=until, limit=limit)
+        statement = queries.lease(dead, now=now, token=token, until=until, limit=limit)
         rows = await self._store.write(lambda writer: writer.execute(statement.sql, statement.parameters).fetchall())
         letters = await self._store.aside(lambda: [letter_of(row, now) for row in rows])
+        letters.sort(key=lambda letter: letter.id)
+        if lasting > timedelta(0):
+            return letters
         # Whoever leases them holds them, however short the lease is.
-        held = [replace(letter, state=LetterState.LEASED) for letter in letters]
-        return sorted(held, key=lambda letter: letter.id)
+        return [replace(letter, state=LetterState.LEASED, lease_until=moment(until)) for letter in letters]
 
-    async def resolve(self, ids: Sequence[int], *, token: str, state: LetterState) -> int:
+    async def resolve(self, ids: Sequence[int], *, token: str, state: LetterState, run_id: str = "") -> int:
         """Move the letters that *token* still holds to *state*; return how many were moved."""
         if state not in (LetterState.REPLAYED, LetterState.PARKED):
             raise ValueError(f"a leased letter becomes replayed or parked, not {state!r}")
-        parameters = [state.value, queries.as_list(ids), token]
+        ending = (self._now(), printable(run_id)) if state is LetterState.REPLAYED else (None, "")
+        parameters = [state.value, *ending, queries.as_list(ids), token]
         moved: int = await self._store.write(lambda writer: writer.execute(queries.RESOLVE, parameters).rowcount)
         return moved
 
@@ -132,12 +163,55 @@ class SqliteDlq:
 
     async def discard(self, query: LetterQuery) -> int:
         """Mark matching dead or parked letters as discarded; return how many."""
+        return await self._move(query.over(LetterState.DEAD, LetterState.PARKED), LetterState.DISCARDED)
+
+    async def park(self, query: LetterQuery, *, note: str = "") -> int:
+        """Park matching dead letters, with a *note* if there is one; return how many."""
+        return await self._move(query.over(LetterState.DEAD), LetterState.PARKED, note)
+
+    async def unpark(self, query: LetterQuery) -> int:
+        """Make matching parked letters dead again; return how many."""
+        return await self._move(query.over(LetterState.PARKED), LetterState.DEAD)
+
+    async def purge(self, query: LetterQuery) -> int:
+        """Delete matching letters that are replayed or discarded; return how many."""
+        now = self._now()
+        return await self._in_pieces(
+            query.of_resolved(), lambda bound: queries.purge(bound, now=now, limit=_CHANGED_AT_ONCE)
+        )
+
+    async def verify(self) -> Sequence[Damage]:
+        """Read the whole file and every row, and return what is wrong with which; id 0 stands for the file."""
+        said = await self._store.read(lambda reader: reader.execute("PRAGMA integrity_check(10)").fetchall())
+        damages = [Damage(id=0, uid="", problem=problem) for (problem,) in said if problem != "ok"]
+        last, rows = 0, [()]
+        while rows:
+            rows = await self._page(last)
+            for values in rows:
+                row: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
+                last = row["id"]
+                if problem := damage_in(row):
+                    damages.append(Damage(id=last, uid=row["uid"], problem=problem))
+        return damages
+
+    async def _page(self, after_id: int) -> list[tuple[Any, ...]]:
+        page = queries.page(after_id, _READ_AT_ONCE)
+        return await self._store.read(lambda reader: reader.execute(page.sql, page.parameters).fetchall())
+
+    async def _move(self, query: LetterQuery | None, state: LetterState, note: str = "") -> int:
+        if query is None:
+            return 0
+        now = self._now()
+        return await self._in_pieces(
+            query, lambda bound: queries.move(bound, state, now=now, limit=_CHANGED_AT_ONCE, note=note)
+        )
+
+    async def _in_pieces(self, query: LetterQuery, change: Callable[[LetterQuery], queries.Statement]) -> int:
+        """Make *change* to what is there now, in pieces, so that letters put meanwhile do not wait for all of it."""
         newest = await self.last_id()
-        bound = newest if query.up_to_id is None else min(query.up_to_id, newest)
-        statement = queries.discard(replace(query, up_to_id=bound), now=self._now(), limit=_DISCARDED_AT_ONCE)
-        total, done = 0, _DISCARDED_AT_ONCE
-        # In pieces, so that letters put meanwhile do not wait for all of it.
-        while done == _DISCARDED_AT_ONCE:
+        statement = change(replace(query, up_to_id=newest if query.up_to_id is None else min(query.up_to_id, newest)))
+        total, done = 0, _CHANGED_AT_ONCE
+        while done == _CHANGED_AT_ONCE:
             done = await self._store.write(lambda writer: writer.execute(statement.sql, statement.parameters).rowcount)
             total += done
         return total
@@ -182,5 +256,6 @@ def _one(cursor: sqlite3.Cursor) -> int:
     return int(number)
 
 
-def _size(row: Mapping[str, object]) -> int:
-    return sum(len(value) for value in row.values() if isinstance(value, str | bytes))
+def _size(row: Stored) -> int:
+    """Return about how many bytes *row* takes up."""
+    return _ROW_BYTES + sum(len(value) for value in [row[place] for place in _LONG] if isinstance(value, str | bytes))

@@ -6,6 +6,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from agora_core.spec.failpoints import reached
+
 Work: TypeAlias = Callable[[sqlite3.Connection], Any]
 
 
@@ -40,7 +42,9 @@ def transact(connection: sqlite3.Connection, jobs: list[Job]) -> list[Done]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         done = [_attempt(connection, job) for job in jobs]
+        reached("before-commit")
         connection.execute("COMMIT")
+        reached("after-commit")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

@@ -4,19 +4,23 @@ import click
 
 from agora_core.cli.dlq_discard import discard
 from agora_core.cli.dlq_list import list_letters
+from agora_core.cli.dlq_migrate import migrate
+from agora_core.cli.dlq_park import park, unpark
+from agora_core.cli.dlq_purge import purge
 from agora_core.cli.dlq_replay import replay
 from agora_core.cli.dlq_show import show
 from agora_core.cli.dlq_stats import stats
+from agora_core.cli.dlq_verify import verify
 
 
 @click.group
 def dlq() -> None:
-    """Look at dead letters, replay them, discard them.
+    """Look at dead letters, replay them, park, discard and move them.
 
-    The stores are those of a --config, of the pipelines of a worker --module, or the SQLite file of --store;
+    The stores are those of a --config, of the pipelines of a worker --module, or the file or address of --store;
     by default those of pipelines.toml, else of worker.py, in the current directory.
     """
 
 
-for command in (list_letters, show, stats, replay, discard):
+for command in (list_letters, show, stats, replay, park, unpark, discard, purge, verify, migrate):
     dlq.add_command(command)

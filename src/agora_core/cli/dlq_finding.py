@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agora_core.builtin.sqlite_dlq import SqliteDlq
+from agora_core.cli.dlq_named import named_store, place_of
 from agora_core.cli.dlq_options import Where
 from agora_core.cli.loading import pool_from_module
 from agora_core.cli.projects import DEFAULT_CONFIG, load_project_config
@@ -32,7 +32,7 @@ class Place:
 def finder(where: Where) -> Callable[[], Awaitable[list[Place]]]:
     """Load what *where* names, and return what finds its stores; of nothing, pipelines.toml, else worker.py."""
     if where.store is not None:
-        return _of_file(where.store)
+        return _of_name(where.store)
     if where.module is None and (where.config is not None or DEFAULT_CONFIG.is_file()):
         return _of_config(where.config or DEFAULT_CONFIG)
     if where.module is None and find_worker_file() is None:
@@ -43,12 +43,11 @@ def finder(where: Where) -> Callable[[], Awaitable[list[Place]]]:
     return _of_module(where.module)
 
 
-def _of_file(path: Path) -> Callable[[], Awaitable[list[Place]]]:
-    if not path.is_file():
-        raise ConfigError(f"no dead-letter file {str(path)!r}" + (": it is a directory" if path.is_dir() else ""))
+def _of_name(name: str) -> Callable[[], Awaitable[list[Place]]]:
+    store = named_store(name, must_exist=True)
 
     async def find() -> list[Place]:
-        return [Place(store=SqliteDlq(path))]
+        return [Place(store=store)]
 
     return find
 
@@ -108,12 +107,7 @@ def _places(owned: Iterable[_Owned], problem: str) -> list[Place]:
     stores: dict[object, tuple[DlqStore, dict[str, Build]]] = {}
     for name, store, build in owned:
         if store is not None:
-            stores.setdefault(_identity(store), (store, {}))[1][name] = build
+            stores.setdefault(place_of(store), (store, {}))[1][name] = build
     if not stores:
         raise ConfigError(problem)
     return [Place(store=store, pipelines=builds) for store, builds in stores.values()]
-
-
-def _identity(store: DlqStore) -> object:
-    """Return what two objects that stand for one store have in common."""
-    return store.path.absolute() if isinstance(store, SqliteDlq) else id(store)

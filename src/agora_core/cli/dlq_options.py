@@ -31,7 +31,13 @@ state_option = click.option(
     show_default=True,
     help="Letters in this state.",
 )
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N letters.")
+
+
+def all_option(words: str) -> Callable[[Command], Command]:
+    """Return the option `--all`, explained by *words*."""
+    return click.option("--all", "everything", is_flag=True, help=words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +46,7 @@ class Where:
 
     module: str | None
     config: Path | None
-    store: Path | None
+    store: str | None
 
     def __post_init__(self) -> None:
         if sum(place is not None for place in (self.module, self.config, self.store)) > 1:
@@ -49,7 +55,7 @@ class Where:
 
 def place_options(command: Command) -> Command:
     """Add `--config`, `--module` and `--store`."""
-    store = click.option("--store", metavar="PATH", type=click.Path(path_type=Path), help="A dead-letter file.")
+    store = click.option("--store", metavar="PLACE", help="A dead-letter file, an address, or env:NAME.")
     return project_options(store(command))
 
 

@@ -55,6 +55,10 @@ def letter_as_json(letter: DeadLetter) -> dict[str, object]:
         "fidelity": letter.fidelity.value,
         "first_failed_at": moment(letter.first_failed_at),
         "last_failed_at": moment(letter.last_failed_at),
+        "lease_until": moment(letter.lease_until) if letter.lease_until else None,
+        "resolved_at": moment(letter.resolved_at) if letter.resolved_at else None,
+        "replayed_run_id": letter.replayed_run_id,
+        "note": letter.note,
         "error": {"type": letter.error.type, "message": letter.error.message},
     }
 
@@ -65,6 +69,7 @@ def whole_letter_as_json(letter: DeadLetter) -> dict[str, object]:
         **letter_as_json(letter),
         "error": asdict(letter.error),
         "last_error": asdict(letter.last_error) if letter.last_error else None,
+        "attempts_log": [asdict(failure) for failure in letter.attempts_log],
         "record": _shown(letter.record),
         "origin": _shown(letter.origin),
     }

@@ -25,6 +25,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 _COMPLETE = "_AGORA_COMPLETE"
 """Set by a shell that wants completions; click answers it and leaves."""
 
+_FAILPOINT = "AGORA_FAILPOINT"
+"""Set by tests that crash a process on purpose; a name that is none is refused before anything runs."""
+
 _GC_THRESHOLD = 10_000
 """Objects made before garbage is looked for. What imports make stays: looking among it costs 4 % of a start."""
 
@@ -77,6 +80,8 @@ class LateGroup(click.Group):
         extra.pop("windows_expand_args", None)
 
         def command() -> None:
+            if os.environ.get(_FAILPOINT):
+                _imported("agora_core.spec.failpoints:check")()
             with self.make_context(name, list(sys.argv[1:] if args is None else args), **extra) as context:
                 self.invoke(context)
 

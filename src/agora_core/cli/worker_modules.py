@@ -86,7 +86,7 @@ def _from_name(name: str) -> ModuleType:
             if error.name is None or not f"{name}.".startswith(f"{error.name}."):
                 raise
             missing = error.name
-    hint = did_you_mean(name, _modules_here())
+    hint = f"; a config is given as --config {name}" if name.endswith(".toml") else did_you_mean(name, _modules_here())
     raise ConfigError(
         f"no module named {missing!r} for the worker module {name!r}; it is looked for in {Path.cwd()}, its src/ and "
         f"the installed packages{hint}"

@@ -6,12 +6,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from agora_core.spec.errors import ConfigError
 from agora_core.spec.records import Record
 
 SOURCE_RECORD = "source_record"
 SINK_WRITE = "sink_write"
 MIDDLEWARE = "middleware:"
 """The stage of a middleware is this prefix and its name."""
+
+KEPT_FAILURES = 10
+"""How many failures of replays a letter remembers, beside the first one."""
 
 
 class LetterState(StrEnum):
@@ -22,6 +26,10 @@ class LetterState(StrEnum):
     REPLAYED = "replayed"
     PARKED = "parked"
     DISCARDED = "discarded"
+
+
+RESOLVED = (LetterState.REPLAYED, LetterState.DISCARDED)
+"""The states in which nobody needs a letter any more; only these are ever purged."""
 
 
 class Fidelity(StrEnum):
@@ -83,6 +91,16 @@ class DeadLetter:
     """How exactly *record* comes back; an *origin* that cannot come back exactly is UNKNOWN."""
     id: int = 0
     """The store's number for it, counting up from 1; 0 until it is stored."""
+    attempts_log: tuple[Failure, ...] = ()
+    """The failures of replays, `last_error` at the end; the oldest are dropped beyond `KEPT_FAILURES`."""
+    lease_until: datetime | None = None
+    """When the lease is over; None where it is not leased."""
+    resolved_at: datetime | None = None
+    """When it was replayed or discarded; None before."""
+    replayed_run_id: str = ""
+    """The replay that succeeded; empty before."""
+    note: str = ""
+    """What someone wrote who parked it."""
 
     def with_id(self, number: int) -> "DeadLetter":
         """Return the letter as the store numbered it."""
@@ -123,6 +141,21 @@ class LetterQuery:
             and (self.up_to_id is None or letter.id <= self.up_to_id)
         )
 
+    def over(self, *allowed: LetterState) -> "LetterQuery | None":
+        """Return the query over those of its states that are *allowed*, where none means any; None if none is left."""
+        states = tuple(state for state in allowed if not self.states or state in self.states)
+        return replace(self, states=states) if states else None
+
+    def of_resolved(self) -> "LetterQuery":
+        """Return the query over resolved letters alone; raise `ConfigError` when it names others."""
+        others = [state.value for state in self.states if state not in RESOLVED]
+        if others:
+            raise ConfigError(
+                f"only replayed and discarded dead letters are purged, not {' or '.join(others)} ones: what is not "
+                "resolved never expires; discard it first"
+            )
+        return replace(self, states=self.states or RESOLVED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterGroup:
@@ -137,6 +170,15 @@ class LetterGroup:
     """The earliest first failure among them."""
     newest: datetime
     """The latest first failure among them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """What `verify` found wrong with one dead letter."""
+
+    id: int
+    uid: str
+    problem: str
 
 
 class DlqStore(Protocol):
@@ -170,10 +212,11 @@ class DlqStore(Protocol):
         ones are never leased.
         """
 
-    async def resolve(self, ids: Sequence[int], *, token: str, state: LetterState) -> int:
+    async def resolve(self, ids: Sequence[int], *, token: str, state: LetterState, run_id: str = "") -> int:
         """Move the letters that *token* still holds to *state* (replayed or parked); return how many were moved.
 
-        A token holds its letters beyond the end of the lease, until another lease or a discard takes them.
+        A token holds its letters beyond the end of the lease, until another lease, a discard or a park takes them.
+        Replayed ones remember *run_id*, and when.
         """
 
     async def give_back(self, failed: Mapping[int, Failure | None], *, token: str) -> int:
@@ -184,3 +227,24 @@ class DlqStore(Protocol):
 
     async def discard(self, query: LetterQuery) -> int:
         """Mark matching dead or parked letters as discarded; return how many."""
+
+    async def park(self, query: LetterQuery, *, note: str = "") -> int:
+        """Park matching dead letters, with a *note* if there is one, so that no replay takes them; return how many."""
+
+    async def unpark(self, query: LetterQuery) -> int:
+        """Make matching parked letters dead again; return how many."""
+
+    async def purge(self, query: LetterQuery) -> int:
+        """Delete matching letters that are replayed or discarded; return how many. Their numbers are never given again.
+
+        Raise `ConfigError` when the query names other states: what is not resolved never expires.
+        """
+
+    async def restore(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep *letters* exactly as they are, but for their numbers; durable when it returns.
+
+        A lease keeps its end and belongs to nobody. A uid that is there already is kept unchanged.
+        """
+
+    async def verify(self) -> Sequence[Damage]:
+        """Read all there is, and return what is wrong with which letter."""

@@ -1,167 +1,103 @@
-"""A dead-letter store as a few lines of plain Python, and histories in which a real one must agree with it."""
+"""A dead-letter store as a few lines of plain Python: what any real one must agree with."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from datetime import timedelta
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from agora_core.spec.letters import DlqStore, LetterQuery, LetterState
-from agora_core.testing.dlq_samples import AGAIN, EVERYTHING, HOUR, NO_TIME, letters
-
-_HISTORIES = 25
-_UIDS = ("a", "b", "c", "d")
-_NOBODY = 10**9
+from agora_core.spec.letters import KEPT_FAILURES, RESOLVED, LetterState
 
 
 @dataclass(slots=True)
-class _Known:
+class Known:
     """What the model knows of one letter."""
 
     uid: str
     state: LetterState = LetterState.DEAD
     token: str = ""
-    over: bool = False
+    ends_at: timedelta = timedelta(0)
     attempts: int = 1
-    failed_again: bool = False
+    failures: tuple[str, ...] = ()
+    note: str = ""
+    run_id: str = ""
 
-    @property
-    def shown(self) -> tuple[str, LetterState, int, bool]:
-        """What a store must say of it."""
-        state = LetterState.DEAD if self.state is LetterState.LEASED and self.over else self.state
-        return self.uid, state, self.attempts, self.failed_again
+    def now(self, elapsed: timedelta) -> LetterState:
+        """Return its state after so much time: a lease that is over makes it dead again."""
+        is_over = self.state is LetterState.LEASED and self.ends_at <= elapsed
+        return LetterState.DEAD if is_over else self.state
 
-    def held_by(self, token: str) -> bool:
-        return self.state is LetterState.LEASED and self.token == token
+    def become(self, state: LetterState) -> None:
+        """Move it; whoever leased it holds it no more."""
+        self.state, self.token = state, ""
 
 
 @dataclass(slots=True)
-class _History:
-    """A real store and its model, side by side."""
+class Model:
+    """All letters in the order of their numbers, and how much time has passed."""
 
-    store: DlqStore
-    known: dict[str, _Known] = field(default_factory=dict)
-    ids: dict[str, int] = field(default_factory=dict)
+    known: dict[str, Known] = field(default_factory=dict)
+    elapsed: timedelta = timedelta(0)
 
-    async def agrees(self) -> None:
-        found = await self.store.find(EVERYTHING)
-        self.ids = {one.uid: one.id for one in found}
-        said = [(one.uid, one.state, one.attempts, one.last_error is not None) for one in found]
-        assert said == [one.shown for one in self.known.values()]
-        for state in LetterState:
-            expected = sum(one.shown[1] is state for one in self.known.values())
-            assert await self.store.count(LetterQuery(states=(state,))) == expected
+    def put(self, uids: Iterable[str]) -> None:
+        """Keep each uid once."""
+        for uid in uids:
+            self.known.setdefault(uid, Known(uid))
 
-    def number(self, uid: str) -> int:
-        return self.ids.get(uid, _NOBODY)
+    def restore(self, letters: Iterable[Known]) -> None:
+        """Keep letters as they are, but those that are there."""
+        for one in letters:
+            self.known.setdefault(one.uid, one)
 
-    def held(self, uids: list[str], token: str) -> list[_Known]:
-        return [self.known[uid] for uid in uids if uid in self.known and self.known[uid].held_by(token)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Put:
-    uids: list[str]
-
-    async def happen(self, history: _History) -> None:
-        await history.store.put(letters(*self.uids))
-        for uid in self.uids:
-            history.known.setdefault(uid, _Known(uid))
-
-
-@dataclass(frozen=True, slots=True)
-class _Lease:
-    token: str
-    limit: int
-    over: bool
-
-    async def happen(self, history: _History) -> None:
-        lasting = NO_TIME if self.over else HOUR
-        leased = await history.store.lease(LetterQuery(), token=self.token, lasting=lasting, limit=self.limit)
-        dead = [one for one in history.known.values() if one.shown[1] is LetterState.DEAD][: self.limit]
-        assert [one.uid for one in leased] == [one.uid for one in dead]
+    def lease(self, token: str, lasting: timedelta, limit: int) -> list[str]:
+        """Lease the first dead ones."""
+        dead = self._in([LetterState.DEAD])[:limit]
         for one in dead:
-            one.state, one.token, one.over, one.attempts = LetterState.LEASED, self.token, self.over, one.attempts + 1
+            one.state, one.token, one.ends_at = LetterState.LEASED, token, self.elapsed + lasting
+            one.attempts += 1
+        return [one.uid for one in dead]
 
-
-@dataclass(frozen=True, slots=True)
-class _Resolve:
-    token: str
-    uids: list[str]
-    state: LetterState
-
-    async def happen(self, history: _History) -> None:
-        numbers = [history.number(uid) for uid in self.uids]
-        moved = await history.store.resolve(numbers, token=self.token, state=self.state)
-        held = history.held(self.uids, self.token)
-        assert moved == len(held)
+    def resolve(self, uids: Iterable[str], token: str, state: LetterState, run_id: str) -> int:
+        """Move those that *token* holds."""
+        held = self._held(uids, token)
         for one in held:
-            one.state = self.state
+            one.become(state)
+            one.run_id = run_id if state is LetterState.REPLAYED else one.run_id
+        return len(held)
 
-
-@dataclass(frozen=True, slots=True)
-class _GiveBack:
-    token: str
-    uids: list[str]
-    tried: bool
-
-    async def happen(self, history: _History) -> None:
-        failure = AGAIN if self.tried else None
-        failed = {history.number(uid): failure for uid in self.uids}
-        given_back = await history.store.give_back(failed, token=self.token)
-        held = history.held(self.uids, self.token)
-        assert given_back == len(held)
+    def give_back(self, uids: Iterable[str], token: str, failure: str | None) -> int:
+        """Make those that *token* holds dead again."""
+        held = self._held(uids, token)
         for one in held:
-            one.state = LetterState.DEAD
-            one.failed_again = one.failed_again or self.tried
-            one.attempts -= not self.tried
+            one.become(LetterState.DEAD)
+            if failure is None:
+                one.attempts -= 1
+            else:
+                one.failures = (*one.failures, failure)[-KEPT_FAILURES:]
+        return len(held)
 
-
-@dataclass(frozen=True, slots=True)
-class _Discard:
-    states: tuple[LetterState, ...]
-
-    async def happen(self, history: _History) -> None:
-        discarded = await history.store.discard(LetterQuery(states=self.states))
-        allowed = {LetterState.DEAD, LetterState.PARKED} & set(self.states or LetterState)
-        chosen = [one for one in history.known.values() if one.shown[1] in allowed]
-        assert discarded == len(chosen)
+    def move(
+        self, states: Sequence[LetterState], allowed: Sequence[LetterState], to: LetterState, note: str = ""
+    ) -> int:
+        """Discard, park or unpark those of *states* that are *allowed*."""
+        chosen = self._in([state for state in allowed if not states or state in states])
         for one in chosen:
-            one.state = LetterState.DISCARDED
+            one.become(to)
+            one.note = note or one.note
+        return len(chosen)
 
+    def purge(self, states: Sequence[LetterState]) -> int:
+        """Delete those of *states*, of which all are resolved ones."""
+        chosen = self._in(states or RESOLVED)
+        for one in chosen:
+            del self.known[one.uid]
+        return len(chosen)
 
-_Event: TypeAlias = _Put | _Lease | _Resolve | _GiveBack | _Discard
+    def count(self, state: LetterState) -> int:
+        """Return how many are in *state* now."""
+        return len(self._in([state]))
 
-_tokens = st.sampled_from(["s", "t"])
-_some = st.lists(st.sampled_from(_UIDS), min_size=1, max_size=4, unique=True)
-_events: st.SearchStrategy[_Event] = st.one_of(
-    st.builds(_Put, _some),
-    st.builds(_Lease, _tokens, st.integers(0, 3), st.booleans()),
-    st.builds(_Resolve, _tokens, _some, st.sampled_from([LetterState.REPLAYED, LetterState.PARKED])),
-    st.builds(_GiveBack, _tokens, _some, st.booleans()),
-    st.builds(_Discard, st.sampled_from([(), (LetterState.DEAD,), (LetterState.PARKED, LetterState.LEASED)])),
-)
+    def _in(self, states: Sequence[LetterState]) -> list[Known]:
+        return [one for one in self.known.values() if one.now(self.elapsed) in states]
 
-
-def check_against_a_model(make_store: Callable[[], DlqStore]) -> None:
-    """Let a store made by *make_store*, empty each time, live through many histories, and compare after each event."""
-
-    async def live(events: list[_Event]) -> None:
-        store = make_store()
-        await store.open()
-        try:
-            history = _History(store)
-            for event in events:
-                await event.happen(history)
-                await history.agrees()
-        finally:
-            await store.close()
-
-    @settings(max_examples=_HISTORIES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    @given(st.lists(_events, max_size=20))
-    def all_histories(events: list[_Event]) -> None:
-        asyncio.run(live(events))
-
-    all_histories()
+    def _held(self, uids: Iterable[str], token: str) -> list[Known]:
+        found = [self.known[uid] for uid in uids if uid in self.known]
+        return [one for one in found if one.state is LetterState.LEASED and one.token == token]

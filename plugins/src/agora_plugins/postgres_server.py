@@ -1,0 +1,181 @@
+"""Connections to PostgreSQL, and what its errors mean for the store's user."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+
+from agora.plugins import ConfigError, StoreError, redact
+from agora_plugins.postgres_table import Table
+from agora_plugins.server_address import shown_address
+
+T = TypeVar("T")
+
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # for a moment, of a connection that the server has just closed
+    OSError,
+)
+_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+_ROLLED_BACK = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_LOGIN = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+_USERS_TO_MEND = (
+    *_LOGIN,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.ClientConfigurationError,
+    asyncpg.SyntaxOrAccessError,
+)
+_ASK = (
+    "SELECT current_setting('synchronous_commit') AS commit, current_setting('fsync') AS fsync,"
+    " current_setting('full_page_writes') AS pages, pg_is_in_recovery() AS standby"
+)
+
+log = logging.getLogger("agora.plugins")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A database, and how to speak with it."""
+
+    dsn: str = field(repr=False)
+    table: Table
+    timeout_seconds: float
+    max_connections: int
+    said: set[str] = field(default_factory=set)
+    """Warnings that were given: each once, however often the store is opened."""
+
+    @property
+    def name(self) -> str:
+        """What errors call it: never with its credentials."""
+        address = shown_address(self.dsn)
+        return f"the dead-letter table {self.table.name!r} in PostgreSQL" + (f" at {address}" if address else "")
+
+    async def connect(self) -> Any:
+        """Return a pool of connections to a database that can keep letters, with the table made."""
+        try:
+            pool = await self._pool()
+            try:
+                async with pool.acquire(timeout=self.timeout_seconds) as connection:
+                    await self._judge(connection)
+                    await self.table.ensure(connection)
+            except BaseException:
+                pool.terminate()
+                raise
+        except (*_ERRORS, ValueError) as exc:
+            raise self._refusal(exc) from None
+        return pool
+
+    async def disconnect(self, pool: Any) -> None:
+        """Close the connections; those of a server that does not answer are dropped."""
+        try:
+            await asyncio.wait_for(pool.close(), self.timeout_seconds)
+        except _ERRORS:
+            pool.terminate()
+
+    async def call(self, pool: Any, work: Callable[[Any], Awaitable[T]], *, repeatable: bool) -> T:
+        """Do *work* with a connection; when that is lost, do it once more over a new one, where that does no harm.
+
+        What is not *repeatable* is done in a transaction: unless it may have been committed, it can be done again.
+        """
+        for is_last in (False, True):
+            step = _Step()
+            try:
+                async with pool.acquire(timeout=self.timeout_seconds) as connection:
+                    return await (work(connection) if repeatable else step.done(connection, work))
+            except _ERRORS as exc:
+                again = isinstance(exc, _ROLLED_BACK) or (_is_lost(exc) and not step.committing)
+                if is_last or not again:
+                    raise self.explain(exc) from exc
+                await pool.expire_connections()
+        raise AssertionError("the loop returns or raises")
+
+    def explain(self, error: Exception) -> StoreError:
+        """Return what *error* means."""
+        said = " ".join(redact(str(error)).split()) or type(error).__name__
+        if isinstance(error, TimeoutError):
+            return StoreError(
+                f"{self.name} did not answer within {self.timeout_seconds:g} s; it is overloaded, unreachable, or "
+                "another transaction holds its rows"
+            )
+        if isinstance(error, asyncpg.UndefinedTableError):
+            return StoreError(
+                f"{self.name} is gone: {said}; put it back from a backup, or restart the worker to make it"
+            )
+        if isinstance(error, asyncpg.InsufficientResourcesError):
+            return StoreError(f"{self.name} is out of resources: {said}; free some; nothing that was kept is lost")
+        if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+            return StoreError(f"{self.name} is read-only by now: {said}; give the address of the primary server")
+        if _is_lost(error):
+            return StoreError(
+                f"{self.name} cannot be reached: {said}; is the server running, and is its address right?"
+            )
+        return StoreError(f"{self.name} failed: {type(error).__name__}: {said}")
+
+    def _refusal(self, error: Exception) -> ConfigError | StoreError:
+        """Return *error* for someone who has only just asked for the store: what was written is theirs to mend."""
+        said = " ".join(redact(str(error)).split())
+        if isinstance(error, _LOGIN):
+            return ConfigError(f"{self.name} cannot be opened: {said}; check user, password and database in dsn")
+        if isinstance(error, _USERS_TO_MEND):
+            return ConfigError(f"{self.name} cannot be made: {said}; grant the user what is missing, or correct dsn")
+        if isinstance(error, ValueError):
+            return ConfigError(f"{self.name} cannot be opened: dsn cannot be read; check its options")
+        return self.explain(error)
+
+    async def _pool(self) -> Any:
+        settings = {"application_name": "agora"}
+        if "synchronous_commit=" not in self.dsn:  # there, the user may ask for more, such as remote_apply
+            settings["synchronous_commit"] = "on"
+        return await asyncpg.create_pool(
+            self.dsn,
+            min_size=1,
+            max_size=self.max_connections,
+            timeout=self.timeout_seconds,
+            command_timeout=self.timeout_seconds,
+            server_settings=settings,
+        )
+
+    async def _judge(self, connection: Any) -> None:
+        """Refuse a server that would not keep what it acknowledges, or warn where only its owner can know."""
+        found = await connection.fetchrow(_ASK)
+        if found["commit"] == "off":
+            raise ConfigError(
+                f"{self.name} would acknowledge letters that a crash loses: synchronous_commit is off; set it to on"
+            )
+        if found["standby"]:
+            raise ConfigError(f"{self.name} is on a read-only standby; give the address of the primary server")
+        for setting, value in (("fsync", found["fsync"]), ("full_page_writes", found["pages"])):
+            if value == "off" and setting not in self.said:
+                self.said.add(setting)
+                log.warning("dead letters may not survive a power cut", extra={"store": self.name, setting: value})
+
+
+@dataclass(slots=True)
+class _Step:
+    """A transaction; *committing* from when nobody can know any more whether it was made."""
+
+    committing: bool = False
+
+    async def done(self, connection: Any, work: Callable[[Any], Awaitable[T]]) -> T:
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            result = await work(connection)
+        except BaseException:
+            if not connection.is_closed():
+                await transaction.rollback()
+            raise
+        self.committing = True
+        await transaction.commit()
+        return result
+
+
+def _is_lost(error: BaseException) -> bool:
+    return isinstance(error, _LOST) and not isinstance(error, TimeoutError)

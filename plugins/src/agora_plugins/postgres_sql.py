@@ -1,0 +1,103 @@
+"""What the store asks of PostgreSQL. A lease that is over makes its letter dead again, without anyone writing it."""
+
+# ruff: noqa: S608  # every value is bound, and the names are ours
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from agora.plugins import LETTER_COLUMNS, LetterQuery, LetterState, microseconds
+
+_LARGEST = (1 << 63) - 1
+_NUMBERS = ("first_failed_at", "last_failed_at", "attempts", "lease_until", "resolved_at", "crc")
+_BYTES = ("record", "origin")
+_SERVER_TIME = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+
+INSERTED = tuple(column for column in LETTER_COLUMNS if column != "id")
+
+
+@dataclass(slots=True)
+class Statement:
+    """SQL that grows with its parameters; *now* is a moment of the store's own clock, or None for the server's."""
+
+    table: str
+    now: int | None = None
+    parameters: list[object] = field(default_factory=list)
+
+    def bind(self, value: object, cast: str) -> str:
+        """Return the place of *value*, which never becomes part of the SQL."""
+        self.parameters.append(value)
+        return f"${len(self.parameters)}::{cast}"
+
+    def numbers(self, ids: Iterable[int]) -> str:
+        """Return the place of *ids*, without those that no row can have."""
+        return self.bind([number for number in ids if number <= _LARGEST], "bigint[]")
+
+    def moment(self) -> str:
+        """Return the SQL for this moment."""
+        return _SERVER_TIME if self.now is None else self.bind(self.now, "bigint")
+
+    def until(self, lasting: timedelta) -> str:
+        """Return the SQL for the end of a span that begins now; no lease is longer than a hundred years."""
+        span = min(lasting, timedelta(days=36500)) // timedelta(microseconds=1)
+        return f"{self.moment()} + {self.bind(span, 'bigint')}"
+
+    def columns(self) -> str:
+        """Return what is read of a row, its state as it is now."""
+        others = ", ".join(column for column in LETTER_COLUMNS if column != "state")
+        return f"{others}, {self.state()} AS state"
+
+    def state(self) -> str:
+        """Return the SQL for a letter's state as it is now."""
+        return f"CASE WHEN state = 'leased' AND lease_until <= {self.moment()} THEN 'dead' ELSE state END"
+
+    def where(self, query: LetterQuery, *, after_id: int = 0) -> str:
+        """Return the condition that *query* is."""
+        return " AND ".join(self._conditions(query, after_id)) or "TRUE"
+
+    def _conditions(self, query: LetterQuery, after_id: int) -> Iterator[str]:
+        if query.ids:
+            yield f"id = ANY({self.numbers(query.ids)})"
+        for name in ("pipeline_id", "run_id", "stage", "error_type"):
+            wanted = getattr(query, name)
+            if wanted is not None:
+                yield f"{name} = {self.bind(storable(wanted), 'text')}"
+        if query.since is not None:
+            yield f"first_failed_at >= {self.bind(microseconds(query.since), 'bigint')}"
+        if query.until is not None:
+            yield f"first_failed_at < {self.bind(microseconds(query.until), 'bigint')}"
+        if query.up_to_id is not None:
+            yield f"id <= {self.bind(min(query.up_to_id, _LARGEST), 'bigint')}"
+        if after_id:
+            yield f"id > {self.bind(min(after_id, _LARGEST), 'bigint')}"
+        if query.states and set(query.states) != set(LetterState):
+            yield f"({' OR '.join(self._states(set(query.states)))})"
+
+    def _states(self, states: set[LetterState]) -> Iterator[str]:
+        settled = sorted(states - {LetterState.LEASED})
+        if settled:
+            yield f"state = ANY({self.bind([state.value for state in settled], 'text[]')})"
+        if LetterState.DEAD in states:
+            yield f"(state = 'leased' AND lease_until <= {self.moment()})"
+        if LetterState.LEASED in states:
+            yield f"(state = 'leased' AND lease_until > {self.moment()})"
+
+
+def insert(table: str, rows: Sequence[dict[str, object]]) -> tuple[str, list[list[object]]]:
+    """Return the statement that keeps *rows* in their order, and its parameters: one array for each column."""
+    arrays = ", ".join(f"${place}::{_type_of(name)}[]" for place, name in enumerate(INSERTED, 1))
+    names = ", ".join(INSERTED)
+    sql = (
+        f"INSERT INTO {table} ({names}) SELECT {names} FROM unnest({arrays}) WITH ORDINALITY AS new({names}, place)"
+        " ORDER BY place ON CONFLICT (uid) DO NOTHING"
+    )
+    return sql, [[row[name] for row in rows] for name in INSERTED]
+
+
+def storable(text: str) -> str:
+    """Return *text* as PostgreSQL can keep it: it has no place for NUL, nor UTF-8 for lone surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def _type_of(column: str) -> str:
+    return "bigint" if column in _NUMBERS else "bytea" if column in _BYTES else "text"
