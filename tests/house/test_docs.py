@@ -14,7 +14,7 @@ import click
 import pytest
 
 import agora
-from agora import runner, testing
+from agora import runner, steps, testing
 from agora_core.builtin.exporters.families import PER_PIPELINE
 from agora_core.cli.main import main as program
 from agora_core.registry.catalogue import Kind, Offered
@@ -206,7 +206,7 @@ def test_every_argument_of_the_face_is_documented(one):
     assert rows == {parameter.name: default_of(parameter) for parameter in signature(one).parameters.values()}
 
 
-@pytest.mark.parametrize("face", [agora, runner, testing], ids=lambda face: face.__name__)
+@pytest.mark.parametrize("face", [agora, runner, steps, testing], ids=lambda face: face.__name__)
 def test_every_name_of_the_face_is_documented(face):
     """What users can import is named in the reference."""
     reference = "".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md"))

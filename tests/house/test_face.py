@@ -28,12 +28,13 @@ def stub(name: str) -> ast.Module:
 
 
 def test_every_module_of_the_face_is_late():
-    """The face has these five modules, beside the program itself."""
+    """The face has these six modules, beside the program itself."""
     assert set(MODULES) - {"agora_core.spec"} == {
         "agora",
         "agora.errors",
         "agora.plugins",
         "agora.runner",
+        "agora.steps",
         "agora.testing",
     }
     assert {path.stem for path in FACE.glob("*.py")} - {path.stem for path in MODULES.values()} == {"__main__"}
@@ -98,8 +99,13 @@ def test_importing_a_module_of_the_face_imports_no_room(name):
 
 
 def test_what_plugins_need_comes_without_the_rooms_above_the_spec():
-    """A plugin's hook module costs a worker the spec alone; only a store that keeps records asks for their codec."""
+    """A plugin's hook module costs a worker the spec alone; only a store of records asks for their codec and rows."""
     places = import_module("agora.plugins")._PLACES.values()
 
     assert {place.rpartition(".")[0] for place in places} == {"agora_core.spec", "agora_core.builtin"}
-    assert {place for place in places if "builtin" in place} == {"agora_core.builtin.codec"}
+    assert {place.rpartition(".")[2] for place in places if "builtin" in place} == {
+        "codec",
+        "dlq_rows",
+        "letter_rows",
+        "sqlite_moments",
+    }
