@@ -71,6 +71,7 @@ class Scenario:
         self.folder = folder
         self._shape = shape
         self._port = port
+        self._begun = []
 
     @property
     def log(self):
@@ -101,7 +102,15 @@ class Scenario:
         environment.update(disk or {})
         command = [sys.executable, "-m", "agora", *words, "--module", str(_PROJECT / "worker.py")]
         with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
+            process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
+        self._begun.append(process)
+        return process
+
+    def close(self):
+        """Kill what a test that failed has left behind."""
+        for process in self._begun:
+            process.kill()
+            process.wait()
 
     def end(self, process):
         """Wait for the end of *process*, and return its exit code; one that hangs shows where."""
@@ -150,7 +159,9 @@ def scenario(folder, shape):
     folder.mkdir()
     oracle = [sys.executable, str(_PROJECT / "oracle.py"), str(folder / "ledger")]
     with subprocess.Popen(oracle, stdout=subprocess.PIPE, text=True) as process:
+        worker = Scenario(folder, shape, int(process.stdout.readline()))
         try:
-            yield Scenario(folder, shape, int(process.stdout.readline()))
+            yield worker
         finally:
+            worker.close()
             process.kill()

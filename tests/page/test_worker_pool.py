@@ -122,12 +122,12 @@ def test_ready_is_503_once_a_pipeline_gave_up(project, port):
     """A pipeline that gave up makes `/ready` 503 and names itself; its sibling carries on; the exit code is 1."""
     project.write("worker.py", WORKER.replace("8080", str(port)))
     with project.serving(port, "agora worker") as process:
-        project.until(lambda: project.get(port, "/ready").status == 503)
+        project.until(lambda: "broken: failed" in project.get(port, "/ready").body)
         ready = project.get(port, "/ready")
         project.until(lambda: len(project.lines("out.txt")) == 5)
         code = project.terminate(process)
 
-    assert "broken" in ready.body
+    assert (ready.status, "broken" in ready.body) == (503, True)
     assert code == 1
 
 

@@ -24,6 +24,13 @@ class Later:
         return SystemClock().now() + timedelta(seconds=GIVEN["later"])
 
 
+class Soon:
+    """Tries again at once, however often it has failed."""
+
+    def delay(self, failures, random):
+        return timedelta(seconds=0.05)
+
+
 class Lists:
     """The numbers from its position on, in lists."""
 
@@ -102,7 +109,7 @@ def get_worker():
             Schedule.once(),
             pipeline_id="numbers",
             max_consecutive_errors=1000,
-            error_backoff_seconds=0.05,
+            backoff_policy=Soon(),
         )
     )
     return pool
