@@ -7,7 +7,7 @@ author = "The Agora authors"
 release = version = installed("agora-etl")
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["colon_fence", "deflist"]
-myst_heading_anchors = 3
+myst_heading_anchors = 4
 html_theme = "furo"
 html_title = "Agora"
 autodoc_member_order = "bysource"
@@ -18,3 +18,4 @@ autodoc_default_options = {"undoc-members": True}
 default_role = "code"
 exclude_patterns = ["_build"]
 nitpicky = False
+suppress_warnings = ["ref.python"]  # several values have a field `type`, which is also the name of a class of Python's

@@ -12,7 +12,8 @@ pytest.importorskip("croniter", reason="the extra `cron` is not installed")
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agora_plugins import cron_text, cron_zone
+from agora_core.spec import zones
+from agora_plugins import cron_text
 from agora_plugins.cron_rule import Cron
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -136,7 +137,7 @@ def test_the_environment_is_named_where_the_zone_came_from_it(monkeypatch):
 
 def test_a_machine_without_time_zones_is_told_what_to_install(monkeypatch):
     """Without a time zone database UTC works, and any other zone says what mends it."""
-    monkeypatch.setattr(cron_zone, "available_timezones", set)
+    monkeypatch.setattr(zones, "available_timezones", set)
 
     with pytest.raises(ConfigError, match=r"no time zone database: pip install tzdata$"):
         Cron("* * * * *", "Europe/Nowhere")

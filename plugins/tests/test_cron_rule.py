@@ -19,7 +19,7 @@ def slots(expression: str, zone: str, after: str, count: int, *, seconds: bool =
     cron = Cron(expression, zone, seconds=seconds)
     moments = islice(cron.slots(datetime.fromisoformat(after).replace(tzinfo=UTC)), count)
     form = "%m-%d %H:%M:%S%z" if seconds else "%m-%d %H:%M%z"
-    return [moment.astimezone(cron._zone).strftime(form) for moment in moments]
+    return [moment.astimezone(cron._zone.tz).strftime(form) for moment in moments]
 
 
 FORWARD = [

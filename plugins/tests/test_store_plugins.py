@@ -100,6 +100,22 @@ def test_it_is_chosen_by_name_in_a_config(name, tmp_path, monkeypatch):
 
 
 @each
+def test_it_keeps_state_too(name, tmp_path, monkeypatch):
+    """`[state]` names it as `[dlq]` does, with an address that nothing shows."""
+    with_extra(name)
+    _, option, address, where = STORES[name]
+    monkeypatch.setenv("DLQ_AT", address)
+    text = CONFIG.format(name=name, option=option, more=f'{where} = "memories"')
+    path = tmp_path / "pipelines.toml"
+    path.write_text(text.replace("[dlq]", "[state]"), encoding="utf-8")
+
+    load_config(path, installed())
+    store = installed().catalogue.build(Kind.STATE_STORE, Choice(name, {option: address, where: "memories"}))
+
+    assert repr(store) == f"{name.capitalize()}State({where}='memories')"
+
+
+@each
 def test_a_wrong_option_is_told_without_the_address(name, tmp_path, monkeypatch):
     """The sentence has the option's name and what it takes."""
     with_extra(name)

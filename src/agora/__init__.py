@@ -33,6 +33,7 @@ _PLACES = {
     "StdoutSink": "agora_core.builtin.stdout_sink",
     "Validate": "agora_core.builtin.steps",
     "__version__": "agora_core.registry.version",
+    "mask": "agora_core.flow.masking",
 }
 
 __all__ = sorted(_PLACES)

@@ -18,6 +18,7 @@ from agora_core.builtin.steps import Map as Map
 from agora_core.builtin.steps import Validate as Validate
 from agora_core.flow.bound import BoundPipeline as BoundPipeline
 from agora_core.flow.delivery_config import DeliveryConfig as DeliveryConfig
+from agora_core.flow.masking import mask as mask
 from agora_core.flow.pipeline import Pipeline as Pipeline
 from agora_core.registry.version import __version__ as __version__
 from agora_core.spec.letters import DeadLetter as DeadLetter
@@ -62,4 +63,5 @@ __all__ = [
     "StdoutSink",
     "Validate",
     "__version__",
+    "mask",
 ]

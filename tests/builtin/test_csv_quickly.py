@@ -144,6 +144,7 @@ def test_pieces_and_batches_change_nothing(content, piece, size, limit):
 
 @given(tables(), st.integers(1, LONGEST), st.integers(1, LONGEST), st.integers(1, 5))
 @settings(deadline=None, max_examples=60)
+@example(b"a,b\n" + b"y" * LONGEST + b'\n"x,\ny",2\n1,2', 1, 24, 1)
 def test_every_position_is_the_place_behind_its_batch(content, piece, other_piece, size):
     """A reader that is resumed at any of the positions gives what came after it, however the file is cut then."""
 

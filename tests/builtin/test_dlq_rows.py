@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agora_core.builtin import dlq_rows
+from agora_core.builtin.dlq_columns import COLUMNS, Columns, checksum, columns_of
 from agora_core.builtin.sqlite_dlq import SqliteDlq
 from agora_core.builtin.sqlite_moments import microseconds
 from agora_core.spec.letters import UNKNOWN, Fidelity, LetterQuery, LetterState
@@ -75,6 +76,7 @@ async def test_a_changed_row_is_opaque(path, change):
     json.dumps(found.record)
 
 
+@pytest.mark.fault(38)
 async def test_a_flipped_bit_on_disk_is_noticed(path):
     """SQLite itself does not see it; the checksum does."""
     data = path.read_bytes()
@@ -134,7 +136,7 @@ async def test_an_unknown_state_is_parked(path):
     found = await store.find(LetterQuery(ids=(1,), states=()))
     await store.close()
 
-    assert leased == []
+    assert leased == {}
     assert found == []
 
 
@@ -179,9 +181,8 @@ async def test_a_damaged_origin_is_unknown(path):
 def _checksum(path):
     """Return the checksum that a clever forger would write."""
     with closing(sqlite3.connect(path)) as connection:
-        columns = ", ".join(dlq_rows.COLUMNS)
-        values = connection.execute(f"SELECT {columns} FROM letters").fetchone()
-    return dlq_rows._checksum(dict(zip(dlq_rows.COLUMNS, values, strict=True)))
+        values = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM letters").fetchone()
+    return checksum(Columns(*values))
 
 
 @given(
@@ -195,8 +196,21 @@ def test_a_row_fits_its_own_checksum(uid, stage, message, traceback, record, ori
 
     row = dlq_rows.row_of(dead)
 
-    assert row["crc"] == dlq_rows._checksum(row)
+    assert row["crc"] == checksum(columns_of({"id": 1, **row}))
     assert row["first_failed_at"] == row["last_failed_at"] == microseconds(at)
+
+
+@pytest.mark.parametrize(
+    "odd", [1, True, 1.0, 0.0, -0.0, None, b"x", [1], {"a": 1}, "1", "True", "\ud800", "é"], ids=repr
+)
+@pytest.mark.parametrize("column", ["run_id", "error_type", "codec", "uid", "error_message", "first_failed_at"])
+def test_the_checksum_takes_each_value_as_it_looks(column, odd):
+    """What equals a value that was seen before, or cannot be remembered, is covered as the text that stands for it."""
+    row = {"id": 1, **dlq_rows.row_of(letter("a"))}
+    for seen in (1, 0.0, "1", "0.0"):
+        checksum(columns_of({**row, column: seen}))
+
+    assert checksum(columns_of({**row, column: odd})) == checksum(columns_of({**row, column: str(odd)}))
 
 
 def test_the_checksum_is_what_it_always_was():

@@ -17,20 +17,29 @@ from agora_core.builtin.exporters.health import Health
 from agora_core.builtin.exporters.livez import Livez
 from agora_core.builtin.exporters.metrics import Metrics
 from agora_core.builtin.exporters.ready import Ready
+from agora_core.spec.decisions import Skipped, SlotReason
 from agora_core.spec.health import (
     LATE_SECONDS,
+    QUEUE_SECONDS,
     HealthRequest,
     Histogram,
     PipelineState,
     PipelineStatus,
     WorkerStatus,
 )
+from agora_core.spec.letters import Fidelity, LetterTally
 from agora_core.spec.runs import Outcome, Run, RunSummary
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ASKED = HealthRequest()
 STRANGER = HealthRequest(authorized=False)
 OPENMETRICS = HealthRequest(accept="application/openmetrics-text; version=1.0.0; charset=utf-8")
+
+
+TALLIES = (
+    LetterTally(pipeline_id="ingest", fidelity=Fidelity.EXACT, count=3, attempts=10, retried=2, overdue=1),
+    LetterTally(pipeline_id="ingest", fidelity=Fidelity.OPAQUE, count=1, attempts=2, retried=1, overdue=0),
+)
 
 
 def pipeline(name="ingest", state=PipelineState.WAITING, **more):
@@ -110,8 +119,14 @@ def test_livez_is_503_only_when_the_loop_is_stalled(lag, code, body):
 
 
 def test_ready_is_200_while_every_pipeline_runs():
-    """Running, waiting, retrying and completed count as running."""
-    states = (PipelineState.RUNNING, PipelineState.WAITING, PipelineState.RETRYING, PipelineState.COMPLETED)
+    """Running, queued, waiting, retrying and completed count as running."""
+    states = (
+        PipelineState.RUNNING,
+        PipelineState.QUEUED,
+        PipelineState.WAITING,
+        PipelineState.RETRYING,
+        PipelineState.COMPLETED,
+    )
 
     reply = Ready().export(worker(*(pipeline(state, state) for state in states)), STRANGER)
 
@@ -123,6 +138,12 @@ def test_ready_is_200_while_every_pipeline_runs():
     [
         (worker(pipeline(state=PipelineState.FAILED, reason="3 failed runs in a row")), "ingest: failed (3 failed"),
         (worker(pipeline(state=PipelineState.PAUSED)), "ingest: paused\n"),
+        (worker(pipeline(state=PipelineState.COOLING_DOWN, reason="5 failed")), "ingest: cooling_down (5 failed)"),
+        (
+            worker(pipeline(state=PipelineState.RUNNING, consecutive_errors=5)),
+            "ingest: running (5 failed runs in a row",
+        ),
+        (worker(pipeline(state=PipelineState.QUEUED, consecutive_errors=6)), "ingest: queued (6 failed runs in a row"),
         (worker(pipeline(state=PipelineState.REGISTERED)), "ingest: registered\n"),
         (worker(pipeline(state=PipelineState.STOPPED)), "ingest: stopped\n"),
         (worker(pipeline(), stopping=True), "the worker is stopping"),
@@ -158,6 +179,10 @@ def test_a_reason_of_many_lines_with_a_secret_is_one_line_without():
         (worker(), "ok"),
         (worker(pipeline(), pipeline("b", PipelineState.RUNNING), pipeline("c", PipelineState.COMPLETED)), "ok"),
         (worker(pipeline(state=PipelineState.REGISTERED)), "ok"),
+        (worker(pipeline(state=PipelineState.QUEUED)), "ok"),
+        (worker(pipeline(abandoned=("r1",))), "degraded"),
+        (worker(pipeline(state=PipelineState.COOLING_DOWN, consecutive_errors=5), pipeline("b")), "degraded"),
+        (worker(pipeline(state=PipelineState.COOLING_DOWN, consecutive_errors=5)), "failing"),
         (worker(pipeline(dlq={"dead": 0, "replayed": 7, "discarded": 2})), "ok"),
         (worker(pipeline(state=PipelineState.RETRYING, consecutive_errors=1)), "degraded"),
         (worker(pipeline(state=PipelineState.RUNNING, consecutive_errors=1)), "degraded"),
@@ -166,6 +191,8 @@ def test_a_reason_of_many_lines_with_a_secret_is_one_line_without():
         (worker(pipeline(state=PipelineState.STOPPED)), "degraded"),
         (worker(pipeline(dlq={"dead": 1})), "degraded"),
         (worker(pipeline(dlq={"parked": 1})), "degraded"),
+        (worker(pipeline(conservation_violations=1)), "degraded"),
+        (worker(pipeline(dlq_troubles=("the disk is nearly full",))), "degraded"),
         (worker(pipeline(), loop_lag_seconds=1.0), "degraded"),
         (worker(pipeline(), loop_lag_seconds=0.9, stalled_in="ingest at feed.py:7"), "degraded"),
         (worker(pipeline(state=PipelineState.FAILED)), "failing"),
@@ -199,15 +226,24 @@ def test_health_tells_all_of_a_pipeline():
             ),
             last_success_at=NOON,
             runs={Outcome.SUCCESS: 3},
-            totals=RunSummary(consumed=30, written=27, filtered=2, dead=1),
+            totals=RunSummary(consumed=30, written=27, filtered=2, dead=1, letters=2),
             ticks_skipped={"overlap": 2},
+            last_decision=Skipped(pipeline_id="ingest", at=NOON, reason=SlotReason.DOWN, slot=NOON, count=2),
             dlq={"dead": 1},
             dlq_oldest=NOON,
+            dlq_tallies=TALLIES,
+            dlq_troubles=("the disk is nearly full",),
+            dlq_purged=4,
             max_staleness=timedelta(hours=12),
+            queue=Histogram.empty(QUEUE_SECONDS).observed(3.5).observed(0.25),
+            queued_since=NOON,
+            abandoned=("r0",),
         ),
         loop_lag_seconds=0.25,
         stalled_in="ingest at feed.py:7",
         unauthorized_requests=4,
+        state_trouble="OSError: full",
+        standing_by="process 7 on etl-1",
     )
 
     shown = document(status)
@@ -224,6 +260,8 @@ def test_health_tells_all_of_a_pipeline():
         "stalled": False,
         "stalled_in": "ingest at feed.py:7",
         "unauthorized_requests": 4,
+        "state_trouble": "OSError: full",
+        "standing_by": "process 7 on etl-1",
     }
     expected = {
         "id": "ingest",
@@ -231,11 +269,13 @@ def test_health_tells_all_of_a_pipeline():
         "schedule": "every hours=6",
         "reason": None,
         "next_run_at": "2026-03-01T18:00:00.000Z",
+        "queue": {"since": "2026-03-01T12:00:00.000Z", "runs": 2, "seconds": 3.75},
         "current_run": {
             "id": "r2",
             "number": 4,
             "attempt": 1,
             "slot": "2026-03-01T12:00:00.000Z",
+            "trigger": "schedule",
             "started_at": "2026-03-01T12:00:00.000Z",
             "ended_at": None,
             "duration_seconds": None,
@@ -248,6 +288,7 @@ def test_health_tells_all_of_a_pipeline():
             "number": 3,
             "attempt": 1,
             "slot": "2026-03-01T12:00:00.000Z",
+            "trigger": "schedule",
             "started_at": "2026-03-01T12:00:00.000Z",
             "ended_at": "2026-03-01T12:00:01.500Z",
             "duration_seconds": 1.5,
@@ -257,13 +298,36 @@ def test_health_tells_all_of_a_pipeline():
         },
         "last_success_at": "2026-03-01T12:00:00.000Z",
         "max_staleness_seconds": 43200.0,
-        "runs": {"success": 3, "failed": 0, "stopped": 0, "cancelled": 0},
+        "runs": {"success": 3, "failed": 0, "stopped": 0, "cancelled": 0, "interrupted": 0},
         "totals": {"read": 30, "written": 27, "filtered": 2, "dead": 1, "in_flight": 0},
+        "conservation_violations": 0,
         "ticks_skipped": {"overlap": 2},
+        "last_decision": {
+            "kind": "skipped",
+            "reason": "down",
+            "slot": "2026-03-01T12:00:00.000Z",
+            "at": "2026-03-01T12:00:00.000Z",
+            "slots": 2,
+            "text": "skipped 2 slots from 2026-03-01 12:00:00Z: no worker ran",
+        },
         "consecutive_errors": 0,
         "max_consecutive_errors": 5,
         "last_error": None,
-        "dlq": {"entries": {"dead": 1}, "oldest": "2026-03-01T12:00:00.000Z", "write_failures": 0},
+        "abandoned": ["r0"],
+        "dlq": {
+            "entries": {"dead": 1},
+            "oldest": "2026-03-01T12:00:00.000Z",
+            "unresolved": {
+                "by_fidelity": {"exact": 3, "equal": 0, "lossy": 0, "opaque": 1},
+                "attempts": 12,
+                "retried": 3,
+                "leases_overdue": 1,
+            },
+            "kept": 2,
+            "purged": 4,
+            "write_failures": 0,
+            "troubles": ["the disk is nearly full"],
+        },
     }
     assert shown["pipelines"] == [expected]
     assert list(shown["pipelines"][0]) == list(expected)
@@ -274,9 +338,8 @@ def test_errors_are_redacted_wherever_they_show():
     secret = "hunter2hunter2"
     text = f"OSError: postgres://u:{secret}@db, Bearer {secret}, api_key={secret}"
     failed = run(outcome=Outcome.FAILED, error=text)
-    status = worker(
-        pipeline(last_error=text, reason=text, last_run=failed, current_run=failed), stalled_in=f"at {text}"
-    )
+    told = {"last_error": text, "reason": text, "last_run": failed, "current_run": failed, "dlq_troubles": (text,)}
+    status = worker(pipeline(dlq={}, **told), stalled_in=f"at {text}")
 
     assert secret not in Health().export(status, ASKED).body.decode()
 
@@ -326,9 +389,13 @@ def test_every_metric_of_the_design_is_there():
         dlq={"dead": 3, "parked": 1},
         dlq_oldest=NOON,
         dlq_write_failures=2,
+        dlq_tallies=TALLIES,
+        dlq_troubles=("the disk is nearly full", "a reader keeps the log"),
+        dlq_purged=4,
+        conservation_violations=1,
         consecutive_errors=1,
         runs={Outcome.SUCCESS: 5, Outcome.FAILED: 2},
-        totals=RunSummary(consumed=10, written=7, filtered=2, dead=1),
+        totals=RunSummary(consumed=13, written=7, filtered=2, dead=1, in_flight=3, letters=2),
         durations=Histogram.empty((1.0, 5.0)).observed(0.5).observed(3.0).observed(9.0),
         lateness=Histogram.empty(LATE_SECONDS).observed(0.005),
     )
@@ -346,10 +413,12 @@ def test_every_metric_of_the_design_is_there():
         ("agora_run_duration_seconds_bucket", ("le", "+Inf"), of): 3,
         ("agora_run_duration_seconds_count", of): 3,
         ("agora_run_duration_seconds_sum", of): 12.5,
-        ("agora_records_total", ("outcome", "read"), of): 10,
+        ("agora_records_total", ("outcome", "read"), of): 13,
         ("agora_records_total", ("outcome", "written"), of): 7,
         ("agora_records_total", ("outcome", "filtered"), of): 2,
         ("agora_records_total", ("outcome", "dead"), of): 1,
+        ("agora_records_total", ("outcome", "in_flight"), of): 3,
+        ("agora_conservation_violations_total", of): 1,
         ("agora_last_success_timestamp_seconds", of): when,
         ("agora_next_run_timestamp_seconds", of): when,
         ("agora_run_in_progress", of): 1,
@@ -365,6 +434,15 @@ def test_every_metric_of_the_design_is_there():
         ("agora_dlq_entries", of, ("state", "parked")): 1,
         ("agora_dlq_oldest_timestamp_seconds", of): when,
         ("agora_dlq_write_failures_total", of): 2,
+        ("agora_dlq_troubles", of): 2,
+        ("agora_dlq_kept_total", of): 2,
+        ("agora_dlq_purged_total", of): 4,
+        ("agora_dlq_unresolved", ("fidelity", "exact"), of): 3,
+        ("agora_dlq_unresolved", ("fidelity", "lossy"), of): 0,
+        ("agora_dlq_unresolved", ("fidelity", "opaque"), of): 1,
+        ("agora_dlq_attempts", of): 12,
+        ("agora_dlq_retried", of): 3,
+        ("agora_dlq_leases_overdue", of): 1,
     }
 
     text, openmetrics = samples(status), samples(status, OPENMETRICS)
@@ -385,6 +463,11 @@ def test_what_is_not_known_is_absent():
         "agora_run_duration_seconds_count",
         "agora_dlq_entries",
         "agora_dlq_oldest_timestamp_seconds",
+        "agora_dlq_troubles",
+        "agora_dlq_unresolved",
+        "agora_dlq_attempts",
+        "agora_dlq_retried",
+        "agora_dlq_leases_overdue",
     }
 
 

@@ -18,7 +18,7 @@ from agora_core.builtin.exporters.health import Health
 from agora_core.builtin.exporters.metrics import Metrics
 from agora_core.builtin.exporters.ready import Ready
 from agora_core.spec.health import READY_STATES, HealthRequest, Histogram, PipelineState, PipelineStatus, WorkerStatus
-from agora_core.spec.letters import LetterState
+from agora_core.spec.letters import Fidelity, LetterState, LetterTally
 from agora_core.spec.runs import Outcome, Run, RunSummary
 
 ASKED = HealthRequest()
@@ -29,7 +29,9 @@ moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.
 spans = st.timedeltas(timedelta(0), timedelta(days=4000))
 counts = st.integers(min_value=0, max_value=10**15)
 seconds = st.floats(min_value=0, max_value=1e9) | st.just(float("inf"))
-summaries = st.builds(RunSummary, consumed=counts, written=counts, filtered=counts, dead=counts, in_flight=counts)
+summaries = st.builds(
+    RunSummary, consumed=counts, written=counts, filtered=counts, dead=counts, in_flight=counts, letters=counts
+)
 runs = st.builds(
     Run,
     id=texts,
@@ -53,6 +55,15 @@ def histograms(draw):
     return histogram
 
 
+tallies = st.builds(
+    LetterTally,
+    pipeline_id=texts,
+    fidelity=st.sampled_from(Fidelity),
+    count=counts,
+    attempts=counts,
+    retried=counts,
+    overdue=counts,
+)
 pipelines = st.builds(
     PipelineStatus,
     id=texts,
@@ -70,9 +81,16 @@ pipelines = st.builds(
     totals=summaries,
     durations=histograms(),
     lateness=histograms(),
+    queue=histograms(),
+    queued_since=st.none() | moments,
+    abandoned=st.lists(texts, max_size=2).map(tuple),
     dlq=st.none() | st.dictionaries(st.sampled_from(LetterState) | texts, counts, max_size=3),
     dlq_oldest=st.none() | moments,
     dlq_write_failures=counts,
+    dlq_tallies=st.none() | st.lists(tallies, max_size=3).map(tuple),
+    dlq_troubles=st.lists(texts, max_size=2).map(tuple),
+    dlq_purged=counts,
+    conservation_violations=counts,
     max_staleness=st.none() | spans,
     ticks_skipped=st.dictionaries(texts, counts, max_size=3),
 )
@@ -123,8 +141,14 @@ def test_health_is_always_json_of_every_pipeline(status):
 
 @given(workers())
 def test_ready_is_the_same_question_as_the_states(status):
-    """200 if and only if there are pipelines, all are running, and the worker neither stops nor stalls."""
-    running = all(pipeline.state in READY_STATES for pipeline in status.pipelines) and status.pipelines
+    """200 if and only if there are pipelines, all are running, and the worker neither stops nor stalls.
+
+    One that tries again after too many failures in a row is not running yet.
+    """
+    running = status.pipelines and all(
+        pipeline.state in READY_STATES and pipeline.consecutive_errors < pipeline.max_consecutive_errors
+        for pipeline in status.pipelines
+    )
 
     ready = Ready().export(status, ASKED).status == 200
 

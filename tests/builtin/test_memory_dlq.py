@@ -59,7 +59,7 @@ async def test_a_lease_ends_by_the_clock():
     early = await store.lease(LetterQuery(), token="two", lasting=HOUR, limit=1)
     clock.advance(timedelta(microseconds=1))
 
-    assert early == []
+    assert early == {}
     assert len(await store.lease(LetterQuery(), token="two", lasting=HOUR, limit=1)) == 1
 
 

@@ -35,7 +35,7 @@ LEASE_ALL = """
 import asyncio, json, sys
 from agora_core.builtin.sqlite_dlq import SqliteDlq
 from agora_core.spec.letters import LetterQuery, LetterState
-from agora_core.testing.dlq_samples import HOUR
+from agora_core.testing.dlq_samples import HOUR, letters_by_id, uids
 
 async def main():
     store, token, mine = SqliteDlq(sys.argv[1]), sys.argv[2], []
@@ -43,8 +43,8 @@ async def main():
     print("ready", flush=True)
     sys.stdin.readline()
     while leased := await store.lease(LetterQuery(), token=token, lasting=HOUR, limit=3):
-        mine += [letter.uid for letter in leased]
-        moved = await store.resolve([letter.id for letter in leased], token=token, state=LetterState.REPLAYED)
+        mine += uids(await letters_by_id(store, leased))
+        moved = await store.resolve([*leased], token=token, state=LetterState.REPLAYED)
         assert moved == len(leased)
     await store.close()
     print(json.dumps(mine))

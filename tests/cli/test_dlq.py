@@ -172,6 +172,52 @@ def test_a_factory_that_raises_is_told_with_its_line(project):
     assert re.search(r"worker.py:\d+: ZeroDivisionError", result.stderr)
 
 
+@pytest.fixture
+def half_down(shop):
+    """The same project, one of whose factories raises by now."""
+    worker = WORKER.replace(
+        "def get_worker", "async def down():\n    raise ConnectionError('no database')\n\n\ndef get_worker"
+    )
+    shop.write(
+        "worker.py",
+        worker.replace(
+            'factory=build, schedule=Schedule.once(), pipeline_id="other"',
+            'factory=down, schedule=Schedule.once(), pipeline_id="other"',
+        ),
+    )
+    return shop
+
+
+def test_a_factory_that_raises_hides_no_letters_of_others(half_down):
+    """It is named, with its line, and the stores of the others are looked at."""
+    result = half_down.agora("dlq", "list", "--json")
+
+    assert result.exit_code == 0
+    assert len(json.loads(result.stdout)) == 3
+    assert re.search(r"pipeline 'other' cannot be built.*worker.py:\d+: ConnectionError: no database", result.stderr)
+
+
+def test_a_replay_goes_on_beside_a_factory_that_raises(half_down):
+    """Not all is well, since a store of its own may hold more: exit code 1, unless only the other was asked for."""
+    half_down.write("lenient", "")
+    half_down.write("open", "")
+
+    every = half_down.agora("dlq", "replay", "--limit", "1")
+    one = half_down.agora("dlq", "replay", "--pipeline", "ingest")
+
+    assert (every.exit_code, one.exit_code) == (1, 0)
+    assert re.search(r"other: the replay stopped.*no database", every.stderr)
+    assert {letter["state"] for letter in letters(half_down, "--state", "replayed")} == {"replayed"}
+
+
+def test_an_unknown_stage_is_refused_beside_a_factory_that_raises(half_down):
+    """With the stages of those that can be built."""
+    result = half_down.agora("dlq", "list", "--stage", "sink_writ")
+
+    assert result.exit_code == 2
+    assert "no stage 'sink_writ'; known: middleware:even_tens, sink_write, source_record" in result.stderr
+
+
 def test_show_prints_all_of_a_letter(shop):
     """Record, origin, error and traceback are JSON, control characters escaped."""
     (seven,) = numbers(shop, "--stage", "sink_write")
@@ -192,6 +238,15 @@ def test_show_of_a_letter_that_is_not_there(shop):
 
     assert result.exit_code == 2
     assert "no dead letter has the id 99" in result.stderr
+
+
+@pytest.mark.parametrize("words", [("dlq", "list"), ("dlq", "replay", "--dry-run"), ("runs", "list")], ids=" ".join)
+def test_a_limit_that_no_store_can_count_to_is_refused(shop, words):
+    """In a sentence, as any other wrong value."""
+    result = shop.agora(*words, "--limit", str(1 << 70))
+
+    assert result.exit_code == 2
+    assert "'--limit'" in result.stderr
 
 
 def test_stats_count_by_pipeline_stage_and_error(shop):
@@ -248,18 +303,20 @@ def test_replay_refuses_what_the_mode_cannot_do(shop):
 
     assert done.exit_code == 2
     assert done.stdout == "ingest: 1 replayed, 0 failed again, 2 refused\n"
-    assert "agora: ingest: refused: mode 'sink' replays letters of the stage 'sink_write' only" in done.stderr
+    assert "agora: ingest: 2 refused: mode 'sink' replays letters of the stage 'sink_write' only" in done.stderr
 
 
 def test_a_dry_run_changes_nothing(shop):
-    """--dry-run counts what would be replayed, and touches no letter."""
+    """--dry-run counts what would be replayed in which mode, and touches no letter."""
     before = letters(shop)
 
     done = shop.agora("dlq", "replay", "--dry-run", "--mode", "resume")
     data = json.loads(shop.agora("dlq", "replay", "--dry-run", "--json").stdout)
 
-    assert done.stdout == "ingest: 3 dead letters would be replayed in mode resume\n"
-    assert data == [{"pipeline_id": "ingest", "letters": 3, "known": True}]
+    assert done.stdout == "ingest: 3 dead letters\n  3 would be replayed in mode resume\n"
+    assert [(row["pipeline_id"], row["selected"], row["modes"]) for row in data] == [
+        ("ingest", 3, {"pipeline": 2, "resume": 1})
+    ]
     assert letters(shop) == before
 
 
@@ -283,11 +340,23 @@ def test_letters_that_were_tried_too_often_are_parked(shop):
     assert numbers(shop, "--state", "parked") == [1]
 
 
+def test_a_letter_that_is_not_replayed_though_it_was_asked_for_is_told(shop):
+    """By its number: why, and what would have it replayed."""
+    first, second, _ = (letter["id"] for letter in letters(shop))
+    shop.agora("dlq", "park", "--id", str(first))
+    shop.agora("dlq", "discard", "--yes", "--id", str(second))
+
+    result = shop.agora("dlq", "replay", "--id", str(first), "--id", str(second))
+
+    assert f"dead letter {first} is parked, and is not replayed; agora dlq unpark --id {first}" in result.stderr
+    assert f"dead letter {second} is discarded, and is not replayed\n" in result.stderr
+
+
 def test_letters_of_a_pipeline_that_is_gone_are_refused(shop):
     """Letters whose pipeline the project does not have any more stay, and are named."""
     shop.write("worker.py", WORKER.replace('pipeline_id="ingest"', 'pipeline_id="renamed"'))
 
-    assert "ingest: 3 dead letters would be refused" in shop.agora("dlq", "replay", "--dry-run").stdout
+    assert "  3 would be refused: the pipeline is not here" in shop.agora("dlq", "replay", "--dry-run").stdout
     done = shop.agora("dlq", "replay")
 
     assert done.exit_code == 2
@@ -309,6 +378,18 @@ def test_discard_asks_first(shop, answer, left):
     shop.agora("dlq", "discard", "--stage", "sink_write", typed=answer)
 
     assert len(letters(shop)) == left
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"), [("n\n", "the answer was no, and nothing"), ("", "nobody is there to answer, and nothing")]
+)
+def test_no_answer_is_no_yes(shop, answer, said):
+    """A no, or the end of the input in a script, is told, and is exit code 2."""
+    done = shop.agora("dlq", "discard", "--stage", "sink_write", typed=answer)
+
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert len(letters(shop)) == 3
 
 
 def test_discard_without_asking(shop):
@@ -369,3 +450,18 @@ def test_ctrl_c_in_a_replay_gives_the_letters_back(shop):
 def test_letters_are_for_their_owner_only(shop):
     """The file with the records is not readable by others."""
     assert stat.S_IMODE((shop.root / "dead.db").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("park",), ("unpark",), ("discard", "--yes"), ("purge", "--yes"), ("replay",), ("replay", "--dry-run"), ("list",)],
+    ids=" ".join,
+)
+def test_a_number_that_no_letter_has_is_refused(shop, words):
+    """A typing error is no empty answer, nor is anything done to the others; a number that SQLite has not is none."""
+    for number in ("99", str(1 << 70)):
+        result = shop.agora("dlq", *words, "--id", "1", "--id", number)
+
+        assert result.exit_code == 2
+        assert f"no dead letter has the id {number}; agora dlq list shows them" in result.stderr
+    assert [row["state"] for row in json.loads(shop.agora("dlq", "list", "--json").stdout)] == ["dead"] * 3

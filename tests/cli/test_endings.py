@@ -64,7 +64,10 @@ def test_an_error_of_a_file_is_not_taken_for_one_of_the_output():
         (["--nope"], "agora: no such option '--nope'; see agora --help"),
         (
             ["wroker"],
-            "agora: no command named 'wroker'; known: check, demo, dlq, plugins, run, version, worker",
+            (
+                "agora: no command named 'wroker'; known: check, demo, dlq, pause, plugins, "
+                "resume, run, runs, schedule, trigger, version, worker"
+            ),
         ),
         (["dlq", "lst"], "agora: no such command 'lst'"),
         (["demo", "--for", "0"], "agora: invalid value for '--for'"),

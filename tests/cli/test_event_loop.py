@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -81,3 +83,29 @@ def test_tasks_that_are_left_are_cancelled(monkeypatch):
     assert sorted(ended) == ["deaf", "willing"]
     tasks[1]._log_destroy_pending = False  # it is what the test is about
     tasks[1].get_coro().close()
+
+
+def test_a_warning_of_a_command_says_what_it_is_about(project):
+    """A command that sets up no log of its own shows the data beside an event, and no secret in it."""
+    project.write(
+        "warns.py",
+        """
+        import logging
+
+        from agora_core.cli.event_loop import run
+
+
+        async def main():
+            logging.getLogger("agora.store").warning("damaged", extra={"file": "dead.db", "dsn": "token=hunter2"})
+
+
+        run(main())
+        """,
+    )
+
+    done = subprocess.run(
+        [sys.executable, "warns.py"], cwd=project.root, capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert done.stderr.startswith("warning: damaged file='dead.db'")
+    assert "hunter2" not in done.stderr

@@ -22,7 +22,8 @@ async def build():
 
 def get_worker():
     pool = WorkerPool(health_port=8080)
-    pool.register(ScheduledPipeline(build, Schedule.every(hours=6), "prices", 10_000, run_timeout_seconds=90))
+    pool.register(ScheduledPipeline(build, Schedule.every(hours=6), "prices", 10_000, run_timeout_seconds=90,
+                                    resources={"api": 2}, on_exhausted="cool_down"))
     pool.register(ScheduledPipeline(build, Schedule.of("tides", port="Oban"), "boats", backoff_policy="constant"))
     return pool
 """
@@ -60,7 +61,8 @@ def test_pipelines_are_listed_with_their_schedule_and_limits(project):
     shown = project.agora("worker", "--list").stdout
 
     assert "prices  every 6h" in shown
-    assert "at most 10,000 records in 90s" in shown
+    assert "at most 10,000 records in 90s with 2 api" in shown
+    assert "cools down for 600s after 5 failures" in shown
     assert "retried after 60s (constant)" in shown
     assert not (project.root / "called").exists()
 

@@ -60,6 +60,14 @@ def test_the_console_escapes_what_could_steer_a_terminal(logged):
     assert "Traceback (most recent call last):" in text.splitlines()[1]
 
 
+def test_the_console_shows_a_stack_line_by_line(logged):
+    """The stack of whoever blocks the loop is there to be read, and steers no terminal either."""
+    stack = '  File "worker.py", line 7, in run\n    time.sleep(5)  # \x1b[31m\n'
+    text = logged("console", lambda: log.warning("event loop blocked", extra={"stack": stack}))
+
+    assert text.splitlines()[1:] == ['  File "worker.py", line 7, in run', "    time.sleep(5)  # \\x1b[31m"]
+
+
 @pytest.mark.parametrize("style", ["json", "console"])
 def test_secrets_are_taken_out(logged, style):
     """Neither messages nor tracebacks nor values show what looks like a secret."""

@@ -42,7 +42,13 @@ def test_a_command_of_a_plugin_is_run_by_its_name(project):
     ("word", "said"),
     [
         ("odd", "the plugin command 'odd' is a str, not a click.Command"),
-        ("gret", "known: check, demo, dlq, greet, odd, plugins, run, version, worker; did you mean 'greet'?"),
+        (
+            "gret",
+            (
+                "known: check, demo, dlq, greet, odd, pause, plugins, resume, run, runs, "
+                "schedule, trigger, version, worker; did you mean 'greet'?"
+            ),
+        ),
     ],
 )
 def test_what_is_no_command_is_refused(project, word, said):

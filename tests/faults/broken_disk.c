@@ -2,6 +2,7 @@
  *
  * BROKEN_DISK is a folder. A file `full`, `sync` or `readonly` in it holds the beginning of paths. While it is there,
  * files whose paths begin so cannot grow (ENOSPC), cannot be synced (EIO) or cannot be opened to be written (EROFS).
+ * On a full disk they may grow by the size of a ballast that this process has removed: what else was freed, others took.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -39,9 +40,28 @@ static int is_broken_file(const char *fault, int fd) {
     return is_broken(fault, path);
 }
 
+static _Atomic off_t room = 0;
+
 static int grows(int fd, off_t end) {
     struct stat known;
-    return fstat(fd, &known) == 0 && S_ISREG(known.st_mode) && end > known.st_size && is_broken_file("full", fd);
+    if (fstat(fd, &known) != 0 || !S_ISREG(known.st_mode) || end <= known.st_size) return 0;
+    if (!is_broken_file("full", fd)) return 0;
+    off_t more = end - known.st_size;
+    if (more > room) return 1;
+    room -= more;
+    return 0;
+}
+
+int unlink(const char *path) {
+    REAL(int, unlink, const char *);
+    struct stat known;
+    char whole[PATH_MAX];
+    size_t length = strlen(path), end = strlen("-ballast");
+    int is_ballast = length > end && strcmp(path + length - end, "-ballast") == 0 && stat(path, &known) == 0
+        && realpath(path, whole) && is_broken("full", whole);
+    int done = real(path);
+    if (done == 0 && is_ballast) room += known.st_size;
+    return done;
 }
 
 #define FAIL(number) return errno = number, -1

@@ -50,15 +50,6 @@ class Shape:
     kills: tuple[int, ...] = ()
     """The how-many-th time each worker in turn is killed at its failpoint; the one behind them ends."""
 
-    @property
-    def may_be_ahead(self):
-        """How many acknowledged records a checkpoint may lack that is saved after each batch.
-
-        A crew hands on what is done. Where that ends in the middle of one of the source's lists no position is known,
-        and the next batch is on its way too.
-        """
-        return 2 * self.batch_size - 1 if self.crew else self.batch_size
-
     def dies(self, number, *, mended=False):
         """Return the stage at which *number* dies, or nothing."""
         return fate(number, self.every, mended)
@@ -81,7 +72,12 @@ class Scenario:
     @property
     def ledger(self):
         """What the oracle has acknowledged, a number in each line."""
-        return (self.folder / "ledger").read_text()
+        return "".join(f"{line.split()[0]}\n" for line in (self.folder / "ledger").read_text().splitlines())
+
+    @property
+    def keys(self):
+        """Each number that was acknowledged with its key, as often as it was."""
+        return [tuple(line.split()) for line in (self.folder / "ledger").read_text().splitlines()]
 
     def work(self, *, failpoint=None):
         """Run `agora worker` to its end, which at *failpoint* is SIGKILL."""
@@ -148,9 +144,11 @@ class Scenario:
         try:
             position = await state.checkpoint("numbers") or 0
             letters = tuple(await store.find(_EVERYTHING))
+            written = Counter(map(int, self.ledger.split()))
+            reached = await state.checkpoint("numbers") or 0
         finally:
             await state.close()
-        return Seen(Counter(map(int, self.ledger.split())), letters, position)
+        return Seen(written, letters, position, reached)
 
 
 @contextmanager

@@ -17,6 +17,8 @@ class Seen:
     letters: tuple[DeadLetter, ...] = ()
     position: int = 0
     """The checkpoint: how many numbers are before it."""
+    reached: int = 0
+    """The checkpoint once all else had been seen: further where a worker was working meanwhile."""
 
     @property
     def dead(self):
@@ -52,8 +54,9 @@ class Judge:
             self._none("lost behind the checkpoint", set(range(crash.position)) - crash.ended)
             self._none("acknowledged, and gone after a crash", before.ended - crash.ended)
             ahead = {number for number in crash.ended if number >= crash.position}
-            if shape.flush_interval_seconds == 0 and len(ahead) > shape.may_be_ahead:
-                self.faults.append(f"{len(ahead)} are ahead of the checkpoint: {sorted(ahead)}")
+            furthest = {number for number in ahead if number >= crash.reached}
+            if shape.flush_interval_seconds == 0 and len(furthest) > shape.batch_size:
+                self.faults.append(f"{len(furthest)} are ahead of the checkpoint: {sorted(furthest)}")
             may_double |= ahead
             before = crash
         everything = set(range(shape.count))

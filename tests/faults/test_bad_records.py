@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from agora_core.builtin import dlq_rows
+from agora_core.builtin.dlq_columns import checksum, columns_of
 from agora_core.builtin.sqlite_dlq import SqliteDlq
 from agora_core.flow.delivery_config import DeliveryConfig
 from agora_core.flow.pipeline import Pipeline
@@ -68,6 +68,7 @@ async def kept(store):
         await store.close()
 
 
+@pytest.mark.fault(1)
 async def test_a_sink_that_names_the_record(store):
     """Of a batch of which the sink refuses one record, that one is dead, and the others are written once."""
     sink = Sink(3, partial=True)
@@ -90,6 +91,7 @@ async def test_a_sink_that_names_the_record(store):
         ({}, "bisect", [5], True),
     ],
 )
+@pytest.mark.fault(2)
 async def test_a_sink_that_raises_in_the_middle_of_a_batch(store, options, policy, dead, doubled):
     """Which records a sink took before it raised is never guessed: every record is written, or dead, or both."""
     sink = Sink(5, **options)
@@ -107,6 +109,7 @@ async def test_a_sink_that_raises_in_the_middle_of_a_batch(store, options, polic
     assert (summary.written, summary.dead, summary.in_flight) == (8 - len(dead), len(dead), 0)
 
 
+@pytest.mark.fault(6)
 async def test_a_middleware_that_meets_bad_data(store):
     """The record dies at the middleware's stage, as it was when it entered."""
 
@@ -124,6 +127,7 @@ async def test_a_middleware_that_meets_bad_data(store):
     assert (summary.written, summary.dead) == (2, 1)
 
 
+@pytest.mark.fault(47)
 async def test_two_records_that_look_alike_are_two(store):
     """Equal records, be they one object, have a letter each, in their order; replayed, each is written."""
     same = {"key": 1, "value": "a"}
@@ -168,6 +172,7 @@ def colliding():
     [(deep, False), (deep, True), (cyclic, False), (cyclic, True), (exploding, False)],
     ids=["deep", "deep, copied", "cyclic", "cyclic, copied", "exploding"],
 )
+@pytest.mark.fault(20, 44, 58)
 async def test_records_without_end_are_described(store, build, snapshot):
     """What is too deep, in a ring, or huge when it is written down, dies like any other, and is kept as a description.
 
@@ -187,11 +192,14 @@ async def test_records_without_end_are_described(store, build, snapshot):
     assert len(json.dumps(letter.record)) < 100_000
     assert sink.written == ["before", "after"]
     assert (summary.written, summary.dead) == (2, 1)
-    assert (again.refused, again.reasons) == (1, ("only a description of the record could be kept",))
+    (reason,) = again.reasons
+    assert again.refused == 1
+    assert reason.startswith("only a description of the record could be kept")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("build", [colliding, lambda: {str(n): n for n in range(250_000)}], ids=["colliding", "wide"])
+@pytest.mark.fault(58)
 async def test_hostile_dictionaries_are_kept(store, build):
     """Keys that all have one hash, and a quarter of a million keys, come back, or are described within the limit."""
     record = build()
@@ -231,6 +239,7 @@ DIGEST = "49bc20df15e412a64472421e13fe86ff1c5165e18b2afccf160d4dc19fe68a14"
 
 
 @pytest.mark.slow
+@pytest.mark.fault(29)
 async def test_a_record_of_a_gibibyte_is_not_copied(store):
     """It is dead with its head, its length and its digest; what that takes is a hundredth of it."""
     done = subprocess.run(
@@ -257,7 +266,7 @@ def forge(path, forgery):
         forger.row_factory = sqlite3.Row
         forger.execute(f"UPDATE letters SET {', '.join(f'{name} = ?' for name in forgery)}", [*forgery.values()])
         (row,) = forger.execute("SELECT * FROM letters")
-        forger.execute("UPDATE letters SET crc = ?", [dlq_rows._checksum(dict(row))])
+        forger.execute("UPDATE letters SET crc = ?", [checksum(columns_of(dict(row)))])
 
 
 @pytest.mark.parametrize(
@@ -271,8 +280,9 @@ def forge(path, forgery):
     ],
     ids=["pickle", "codec", "payload", "tag", "origin"],
 )
+@pytest.mark.fault(57)
 async def test_a_hostile_file_is_never_run(store, tmp_path, monkeypatch, forgery):
-    """Rows that name a pickle, a function or a class import nothing and run nothing; a replay refuses them."""
+    """Rows that name a pickle, a function or a class import nothing and run nothing; a replay parks or refuses them."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "trap.py").write_text(TRAP)
@@ -285,4 +295,5 @@ async def test_a_hostile_file_is_never_run(store, tmp_path, monkeypatch, forgery
     assert not (tmp_path / "pwned").exists()
     assert "trap" not in sys.modules
     assert (letter.fidelity, letter.origin) == (Fidelity.OPAQUE, UNKNOWN)
-    assert (summary.refused, summary.replayed) == (1, 0)
+    assert (summary.replayed, summary.refused + summary.parked) == (0, 1)
+    assert summary.parked == ("origin" not in forgery)

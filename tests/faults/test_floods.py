@@ -66,6 +66,7 @@ async def store(tmp_path):
 @pytest.mark.parametrize(
     ("limit", "most"), [({"max_dead_per_run": 150}, 150), ({"max_dead_ratio": 0.5}, 400)], ids=["count", "ratio"]
 )
+@pytest.mark.fault(30)
 async def test_a_flood_stops_within_the_window(store, limit, most):
     """When everything dies the run stops at the limit; what died before is kept once, and the sentence says which."""
     pipeline = Pipeline(Count(10**6)).build(Refusing(), config=DeliveryConfig(dlq=store, **limit))
@@ -79,6 +80,7 @@ async def test_a_flood_stops_within_the_window(store, limit, most):
 
 
 @pytest.mark.slow
+@pytest.mark.fault(30)
 def test_a_worker_gives_a_flooding_pipeline_up(tmp_path):
     """Each try keeps no more than the limit; after `max_consecutive_errors` tries it is over, with exit code 1."""
     (tmp_path / "worker.py").write_text(WORKER)
@@ -94,6 +96,7 @@ def test_a_worker_gives_a_flooding_pipeline_up(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.fault(31)
 async def test_a_look_at_many_letters_takes_no_more_memory_than_at_few(store):
     """A page of the list and the counts take up what they are, however many letters there are."""
 
@@ -119,13 +122,14 @@ async def test_a_look_at_many_letters_takes_no_more_memory_than_at_few(store):
 async def steps(store, work):
     """Return how many instructions SQLite's machine takes for *work*, in hundreds."""
     counted = []
-    reader = store._store._held().reader
+    reader = store._store._held().reader._connected()
     reader.set_progress_handler(lambda: counted.append(1), 100)
     await work
     reader.set_progress_handler(None, 0)
     return len(counted)
 
 
+@pytest.mark.fault(31)
 async def test_a_page_of_many_letters_is_found_by_index(store):
     """The first and the last page, a letter by its number, and the last number cost the same among 200 and 10,000."""
 

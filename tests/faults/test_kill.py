@@ -1,4 +1,4 @@
-"""`kill -9` at every failpoint of a run: nothing that was acknowledged is lost, about one batch is doubled."""
+"""`kill -9` at every failpoint of a run: nothing that was acknowledged is lost, and at most one batch is doubled."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -48,10 +48,11 @@ def judged(folder, shapes, failpoint):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("failpoint", [name for name in NAMES if name not in OF_A_REPLAY])
+@pytest.mark.fault(8)
 def test_a_worker_that_is_killed_loses_nothing(tmp_path, failpoint):
     """Killed twice at one point, a worker ends with every record written or dead, and doubles what was in flight.
 
-    That is one batch for each crash, fewer than two behind a stage with `concurrency`: nothing else, and no letter of
+    That is at most one batch for each crash, also behind a stage with `concurrency`: nothing else, and no letter of
     another record. The next worker goes on from the checkpoint.
     """
     shapes = [fitting(shape, failpoint) for shape in SHAPES]
@@ -62,6 +63,7 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path, failpoint):
 
 
 @pytest.mark.slow
+@pytest.mark.fault(8)
 def test_between_flushes_more_is_doubled_and_nothing_lost(tmp_path):
     """With the default second between flushes, a crash doubles what came since the last one, and loses nothing."""
     shapes = [replace(shape, kills=(20, 12), flush_interval_seconds=1.0) for shape in SHAPES]

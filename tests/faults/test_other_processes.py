@@ -30,6 +30,7 @@ async def locked(path):
 
 
 @pytest.mark.slow
+@pytest.mark.fault(16)
 def test_a_store_that_stays_locked_fails_the_run(tmp_path):
     """After the busy time-out the run fails and names the process that has the store open; unlocked, it goes on."""
     shape = Shape(source="stream", waits=True, busy_timeout_seconds=0.2)
@@ -56,15 +57,17 @@ def test_a_store_that_stays_locked_fails_the_run(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.fault(16)
 def test_a_store_that_is_locked_for_a_moment_is_waited_for(tmp_path):
     """A lock that goes within the busy time-out holds the run up, and is no failure."""
-    shape = Shape()
+    shape = Shape(source="stream", waits=True)
     judge = Judge()
 
     async def lock_for_a_moment(worker):
+        process = worker.begin("worker")
+        worker.wait_until(lambda: "run started" in worker.log)
         async with locked(worker.folder / "dead_letters.db"):
-            process = worker.begin("worker")
-            worker.wait_until(lambda: "run started" in worker.log)
+            (worker.folder / "go").touch()
             time.sleep(0.3)
         return process
 
@@ -79,6 +82,7 @@ def test_a_store_that_is_locked_for_a_moment_is_waited_for(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.fault(18)
 def test_replays_beside_a_running_worker(tmp_path):
     """Two replays at once, while the worker keeps letters, handle each letter once between them; the worker goes on."""
     shape = Shape(source="stream", waits=True, every=3, count=3000)
@@ -109,7 +113,7 @@ def test_replays_beside_a_running_worker(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="no worker knows yet that another one runs the pipeline")
+@pytest.mark.fault(17)
 def test_a_second_worker_never_runs_too(tmp_path):
     """Of two workers of one project one runs; the second refuses, or stands by."""
     shape = Shape(source="stream", waits=True)

@@ -70,6 +70,7 @@ async def kept_numbers(path):
         await store.close()
 
 
+@pytest.mark.fault(41)
 async def test_a_store_whose_thread_dies_stops_the_run(built, tmp_path, monkeypatch):
     """No one hangs: the run fails with what the thread died of, and the next run has a new thread and loses nothing."""
     build, sink = built
@@ -116,6 +117,7 @@ async def test_a_checkpoint_that_cannot_be_saved_fails_the_run(built, tmp_path):
     assert len(sink.written) - 50 <= 10
 
 
+@pytest.mark.fault(40)
 async def test_a_log_that_a_reader_kept_is_shortened_behind_it(tmp_path, monkeypatch):
     """While a reader stays letters are kept and the log grows; behind it the next commit moves it into the file."""
     monkeypatch.setattr(sqlite_checkpoint, "CHECKPOINT_AT", 100_000)

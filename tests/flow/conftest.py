@@ -203,18 +203,24 @@ class MemoryStore:
 
     async def lease(self, query, *, token, lasting, limit):
         assert lasting > timedelta(0)
-        leased = []
+        leased = {}
         for letter in list(self._match(query))[:limit]:
             if letter.state is LetterState.DEAD:
                 taken = replace(letter, state=LetterState.LEASED, attempts=letter.attempts + 1)
                 self.letters[letter.id] = taken
                 self.tokens[letter.id] = token
-                leased.append(taken)
+                leased[letter.id] = taken.attempts
         self.on_lease()
         return leased
 
     def _held(self, ids, token):
         return [n for n in ids if self.tokens.get(n) == token and self.letters[n].state is LetterState.LEASED]
+
+    async def park(self, query, *, note=""):
+        parked = list(self._match(query))
+        for letter in parked:
+            self.letters[letter.id] = replace(letter, state=LetterState.PARKED, note=note or letter.note)
+        return len(parked)
 
     async def resolve(self, ids, *, token, state, run_id=""):
         held = self._held(ids, token)

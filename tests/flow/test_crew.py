@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from contextlib import suppress
+from itertools import cycle
 from random import Random
 from types import SimpleNamespace
 
@@ -679,3 +680,64 @@ def test_a_crash_at_any_moment_loses_nothing(cuts, ordered, concurrency, seed, k
     assert ended() == set(range(60))
     assert state.history == sorted(state.history)
     assert state.saved == {"pipeline": 60}
+
+
+class Jagged(Numbers):
+    """Gives its numbers in lists of these *sizes*, again and again, of no more than it is asked for."""
+
+    def __init__(self, count, sizes):
+        super().__init__(count)
+        self._sizes = sizes
+
+    def batches(self, size):
+        for each in cycle(self._sizes):
+            begin, self.position = self.position, min(self.count, self.position + min(each, size))
+            if begin == self.position:
+                return
+            yield list(range(begin, self.position))
+
+
+class JaggedLater(Jagged):
+    """The same, asynchronously."""
+
+    async def batches(self, size):
+        for numbers in super().batches(size):
+            await asyncio.sleep(0)
+            yield numbers
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    sizes=st.none() | st.lists(st.integers(1, 12), min_size=1, max_size=4),
+    waits=st.booleans(),
+    batch_size=st.integers(1, 12),
+    crews=st.lists(st.integers(2, 9), min_size=0, max_size=2),
+    seed=st.integers(0, 99),
+)
+def test_a_crash_doubles_no_more_than_a_batch(sizes, waits, batch_size, crews, seed, flow):
+    """Whatever was written lies less than a batch before the checkpoint, in whichever order records are done."""
+    state, ahead, written = flow.Positions(), [], []
+
+    def write_batch(records):
+        written.extend(records)
+        ahead.append(len(written) - state.saved.get("pipeline", 0))
+
+    async def stage(record):
+        await asyncio.sleep(Random(record * 100 + seed).expovariate(3))
+        return record
+
+    def steps(pipeline):
+        for concurrency in crews:
+            pipeline = pipeline.map(stage, concurrency=concurrency)
+        return pipeline
+
+    streaming, listing = (Slowly, JaggedLater) if waits else (Numbers, Jagged)
+    source = listing(60, sizes) if sizes else streaming(60)
+    sink = SimpleNamespace(write_batch=write_batch)
+    bound = flow.build(source, sink, checkpoint=state, flush_interval_seconds=0, batch_size=batch_size, steps=steps)
+
+    run_virtual(bound.run())
+
+    assert written == list(range(60))
+    assert state.saved == {"pipeline": 60}
+    assert max(ahead) <= batch_size

@@ -257,7 +257,7 @@ class TestKeeping:
         assert summary.written == 1
 
     async def test_dead_letters_show_in_the_log(self, flow, caplog):
-        """One warning per batch, with count, stage and the first error."""
+        """One warning for a stage, with the count and the first error."""
         with caplog.at_level(logging.WARNING, logger="agora.flow"):
             await flow.build(
                 flow.Lists([1, 2]), flow.Kept(), dlq=flow.Store(), steps=lambda p: p.map(fails_on(1, 2))
@@ -265,6 +265,19 @@ class TestKeeping:
 
         (told,) = caplog.records
         assert (told.message, told.count, told.stage) == ("records became dead letters", 2, "middleware:check")
+
+    async def test_each_stage_has_a_warning_of_its_own(self, flow, caplog):
+        """Its count is of its own letters: nobody is told that the sink refused what a middleware did."""
+        with caplog.at_level(logging.WARNING, logger="agora.flow"):
+            await flow.build(
+                flow.Lists([1, 2, 3]),
+                flow.Kept(refuses={3: ValueError("no")}),
+                dlq=flow.Store(),
+                steps=lambda p: p.map(fails_on(1, 2)),
+            ).run()
+
+        told = sorted((record.stage, record.count) for record in caplog.records)
+        assert told == [("middleware:check", 2), ("sink_write", 1)]
 
     async def test_a_letter_that_cannot_be_kept_fails_the_run(self, flow):
         """Fail closed: DeadLetterError, the record not counted as dead, the checkpoint unmoved."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -401,6 +402,24 @@ class TestStopping:
         assert source.given == summary.consumed == summary.written == len(records)
         assert at <= len(records) <= at + 2 * 4
 
+    @pytest.mark.parametrize(("count", "early"), [(6, True), (7, False), (8, True)])
+    async def test_a_stop_behind_the_last_of_a_list_is_no_early_stop(self, flow, count, early):
+        """Batches of 1, 2 and 4 have seven records: there is nothing that a list of seven could give any more."""
+        sink = flow.KeptLists()
+        bound = flow.build(SimpleNamespace(stream=lambda: list(range(count))), sink, batch_size=4)
+        write, at = sink.write_batch, 3 if count < 7 else 7
+
+        async def write_and_stop(records):
+            await write(records)
+            if len(sink.records) == at:
+                bound.stop()
+
+        sink.write_batch = write_and_stop
+
+        summary = await bound.run()
+
+        assert (summary.written, summary.stopped_early) == (at, early)
+
     async def test_a_stop_while_a_plain_source_waits_for_its_turn(self, flow, monkeypatch):
         """It is asked for nothing any more."""
         source = flow.PlainStream(range(100))
@@ -428,10 +447,15 @@ class Positioned:
     def __init__(self, count, kind, early, sizes):
         self.position = 0
         self._count, self._early, self._sizes = count, early, sizes
-        methods = {"plain": "stream", "async": "stream", "lists": "batches", "async lists": "batches"}
-        setattr(self, methods[kind], {"plain": self._plain, "async": self._async}.get(kind, self._lists))
-        if kind == "async lists":
-            self.batches = self._async_lists
+        method, way = {
+            "plain": ("stream", self._plain),
+            "async": ("stream", self._async),
+            "whole list": ("stream", self._whole),
+            "awaited list": ("stream", self._whole_later),
+            "lists": ("batches", self._lists),
+            "async lists": ("batches", self._async_lists),
+        }[kind]
+        setattr(self, method, way)
 
     def resume(self, position):
         self.position = position
@@ -448,6 +472,14 @@ class Positioned:
             if number % 3 == 0:
                 await asyncio.sleep(0)
             yield number
+
+    def _whole(self):
+        begin, self.position = self.position, self._count
+        return list(range(begin, self._count))
+
+    async def _whole_later(self):
+        await asyncio.sleep(0)
+        return self._whole()
 
     def _lists(self):
         turn = 0
@@ -483,7 +515,7 @@ class Fragile:
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    kind=st.sampled_from(["plain", "async", "lists", "async lists"]),
+    kind=st.sampled_from(["plain", "async", "whole list", "awaited list", "lists", "async lists"]),
     early=st.booleans(),
     sizes=st.lists(st.integers(0, 9), min_size=1, max_size=4).filter(any),
     ends=st.lists(st.tuples(st.sampled_from(["down", "limit", "cut"]), st.integers(1, 30)), max_size=5),
@@ -518,3 +550,5 @@ def test_at_every_checkpoint_a_resume_loses_nothing(kind, early, sizes, ends, fl
     asyncio.run(go("", 0))
 
     assert sink.safe == set(range(40))
+    if early or kind in ("whole list", "awaited list"):
+        assert state.saved == {"pipeline": 40}

@@ -7,6 +7,7 @@ import pytest
 
 from agora.testing import run_virtual
 from agora_core.flow.context import RunContext
+from agora_core.flow.failures import failure_of
 from agora_core.flow.governor import SLICE_SECONDS, Governor
 from agora_core.flow.weight import weight_of
 
@@ -163,6 +164,37 @@ class TestSharing:
             ).run()
 
         assert ticker.longest <= 0.012
+
+    @pytest.mark.parametrize("where", ["batch middleware", "crew", "sink", "bisected sink"])
+    async def test_records_that_die_by_the_hundred_let_others_run(self, flow, cpu, monkeypatch, where):
+        """To take down a failure takes time, wherever they fail all at once; also where a list is cut in halves."""
+
+        def taken_down(error):
+            cpu.seconds += 0.001
+            return failure_of(error)
+
+        def fail(records):
+            cpu.seconds += 0.001
+            raise ValueError(records)
+
+        async def fail_later(record):
+            await asyncio.sleep(0)
+            raise ValueError(record)
+
+        monkeypatch.setattr("agora_core.flow.casualties.failure_of", taken_down)
+        steps = {
+            "batch middleware": lambda p: p.pipe(SimpleNamespace(process_batch=fail, name="fail")),
+            "crew": lambda p: p.map(fail_later, concurrency=64),
+        }
+        sink = SimpleNamespace(write_batch=fail, atomic=where == "bisected sink")
+        source = SimpleNamespace(batches=lambda size: [list(range(100)), list(range(100))])
+        bound = flow.build(source, sink, dlq=flow.Store(), steps=steps.get(where, lambda p: p))
+
+        async with Ticker(cpu) as ticker:
+            summary = await bound.run()
+
+        assert summary.dead == 200
+        assert ticker.longest <= 2 * SLICE_SECONDS
 
     def test_a_crew_gets_no_turn_for_each_of_its_workers(self, flow, cpu):
         """One for all of them, beside those of its reading and its writing, so that its siblings get theirs."""
@@ -334,3 +366,26 @@ class TestWeight:
         heavy = [len(records) for records in lists if len(records[0]) > 1]
         assert max(heavy) <= 4
         assert max(map(len, lists)) == 256
+
+    @pytest.mark.parametrize("waits", [False, True])
+    async def test_heavy_records_that_come_as_a_list_travel_in_small_batches(self, flow, cpu, waits):
+        """From the first on: the source's list is in memory, what stages make of it need not be."""
+        sizes = []
+
+        def batches(size):
+            yield [bytes(1 << 20)] * 16
+
+        async def batches_later(size):
+            for records in batches(size):
+                yield records
+
+        bound = flow.build(
+            SimpleNamespace(batches=batches_later if waits else batches),
+            SimpleNamespace(write_batch=lambda records: sizes.append(len(records))),
+            batch_bytes=4 << 20,
+        )
+
+        await bound.run()
+
+        assert sum(sizes) == 16
+        assert max(sizes) <= 4

@@ -129,6 +129,7 @@ class Outcome:
     dead: list = field(default_factory=list)  # (stage, record, sink) in order
     counts: tuple = ()
     calls: Counter = field(default_factory=Counter)  # per stage
+    stages: Counter = field(default_factory=Counter)  # (stage, filtered or dead)
     failed: bool = False
 
     def unordered(self):
@@ -154,6 +155,7 @@ def expected(plan: Plan, names: tuple[str, ...]) -> Outcome:
                     letters.append((names[place], value, ""))
                     break
                 if result is None or (step.kind == "filter" and not result):
+                    seen.stages[names[place], "filtered"] += 1
                     dropped = True
                     break
                 value = value if step.kind == "filter" else result
@@ -169,6 +171,7 @@ def expected(plan: Plan, names: tuple[str, ...]) -> Outcome:
             seen.failed = True
             return seen
         seen.dead += letters
+        seen.stages.update([(letters[0][0], "dead")] if letters else [])
         written, filtered, dead = written + (not letters and not dropped), filtered + dropped, dead + bool(letters)
     seen.counts = (len(read), written, filtered, dead)
     return seen
@@ -276,6 +279,8 @@ def actual(plan: Plan, store) -> tuple[Outcome, tuple[str, ...]]:
     try:
         summary = bound.run_sync(plan.limit)
         seen.counts = (summary.consumed, summary.written, summary.filtered, summary.dead)
+        for stage, counts in summary.stages.items():
+            seen.stages += Counter({(stage, "filtered"): counts.filtered, (stage, "dead"): counts.dead})
     except DeadLetterError:
         seen.failed = True
     counts = bound.counts
@@ -310,3 +315,4 @@ def test_a_pipeline_does_what_a_plain_loop_does(plan, flow):
         assert seen.written == wanted.written
     assert seen.dead == wanted.dead
     assert seen.counts == wanted.counts
+    assert seen.failed or seen.stages == wanted.stages

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from inspect import Parameter, signature
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from agora_core.builtin.exporters.families import PER_PIPELINE
 from agora_core.cli.main import main as program
 from agora_core.registry.catalogue import Kind, Offered
 from agora_core.registry.plugins import installed
-from agora_core.spec import errors, hooks
+from agora_core.spec import errors, hooks, letters
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -220,3 +220,20 @@ def test_every_metric_is_documented(family):
     name = f"{family.name}_total" if family.type == "counter" else family.name
 
     assert f"| `{name}` |" in (DOCS / "reference" / "parts.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("heading", "names"),
+    [
+        ("The entry", [field.name for field in fields(letters.DeadLetter)]),
+        ("States", list(letters.LetterState)),
+        ("Fidelity", list(letters.Fidelity)),
+    ],
+    ids=["entry", "states", "fidelity"],
+)
+def test_all_of_a_dead_letter_is_documented(heading, names):
+    """docs/reference/dead-letters.md has a row for each field, state and fidelity, and no others."""
+    page = (DOCS / "reference" / "dead-letters.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|", section(page, f"{heading}\n", "##"), re.MULTILINE)
+
+    assert sorted(rows) == sorted(names)

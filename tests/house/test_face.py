@@ -102,10 +102,12 @@ def test_what_plugins_need_comes_without_the_rooms_above_the_spec():
     """A plugin's hook module costs a worker the spec alone; only a store of records asks for their codec and rows."""
     places = import_module("agora.plugins")._PLACES.values()
 
-    assert {place.rpartition(".")[0] for place in places} == {"agora_core.spec", "agora_core.builtin"}
-    assert {place.rpartition(".")[2] for place in places if "builtin" in place} == {
-        "codec",
+    rooms = {place.rpartition(".")[0] for place in places}
+    assert rooms == {"agora_core.spec", "agora_core.codec", "agora_core.builtin"}
+    assert {place.rpartition(".")[2] for place in places if "spec" not in place} == {
+        "records",
         "dlq_rows",
         "letter_rows",
         "sqlite_moments",
+        "state_rows",
     }

@@ -11,7 +11,9 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -165,12 +167,21 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.fixture
-def port() -> int:
-    """The page's 8080, or a free one where this machine uses that."""
+def port() -> Iterator[int]:
+    """The page's 8080, or a free one where this machine, or another run of these tests, uses that."""
+    with (Path(gettempdir()) / "agora-tests-8080.lock").open("w") as lock:
+        try:
+            flock(lock, LOCK_EX | LOCK_NB)
+            yield _free(8080)
+        except BlockingIOError:
+            yield _free(0)
+
+
+def _free(wanted: int) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", 8080))
+            probe.bind(("127.0.0.1", wanted))
         except OSError:
             probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

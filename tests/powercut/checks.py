@@ -64,6 +64,8 @@ async def check_positions(path: Path, history: History) -> None:
 
 
 def _check_file(path: Path, table: str, rows: int) -> None:
+    if [*path.parent.glob("*.damaged-*")]:
+        raise BrokenPromiseError("the file was damaged, and put aside")
     with closing(sqlite3.connect(path)) as connection:
         problems = connection.execute("PRAGMA integrity_check").fetchall()
         (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()

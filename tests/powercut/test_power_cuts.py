@@ -89,6 +89,7 @@ def nothing_yet() -> History:
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
+@pytest.mark.fault(19)
 async def test_nothing_acknowledged_is_lost(place, look, name):
     """Each image opens, is sound, and holds exactly what was acknowledged, and of what was in flight all or nothing."""
     workload = WORKLOADS[name]
@@ -98,6 +99,7 @@ async def test_nothing_acknowledged_is_lost(place, look, name):
     await look(name, place, lambda: History(workload.model), workload.check)
 
 
+@pytest.mark.fault(19)
 async def test_processes_that_share_a_file_lose_nothing(place, look):
     """Two processes put into one file, and checkpoint and close it, while the other writes."""
     place.begin()

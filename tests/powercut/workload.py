@@ -54,7 +54,6 @@ class LetterSteps:
 
     def __init__(self, store: SqliteDlq) -> None:
         self._store = store
-        self._ids: dict[str, int] = {}
 
     async def do(self, step: Step) -> None:
         """Ask the store for *step*."""
@@ -62,14 +61,15 @@ class LetterSteps:
             case "put":
                 await self._store.put([letter_of(uid) for uid in step["uids"]])
             case "lease":
-                leased = await self._store.lease(LetterQuery(), token=step["token"], lasting=HOUR, limit=step["limit"])
-                self._ids |= {one.uid: one.id for one in leased}
+                await self._store.lease(LetterQuery(), token=step["token"], lasting=HOUR, limit=step["limit"])
             case "resolve":
-                ids = [self._ids[uid] for uid in step["uids"]]
-                await self._store.resolve(ids, token=step["token"], state=LetterState(step["state"]))
+                ids = await self._leased()
+                resolved = [ids[uid] for uid in step["uids"]]
+                await self._store.resolve(resolved, token=step["token"], state=LetterState(step["state"]))
             case "give_back":
-                failed = {self._ids[uid]: AGAIN for uid in step["failed"]}
-                untried = {self._ids[uid]: None for uid in step["untried"]}
+                ids = await self._leased()
+                failed = {ids[uid]: AGAIN for uid in step["failed"]}
+                untried = {ids[uid]: None for uid in step["untried"]}
                 await self._store.give_back(failed | untried, token=step["token"])
             case "discard":
                 states = (LetterState.DEAD, LetterState.PARKED)
@@ -78,6 +78,11 @@ class LetterSteps:
     async def look(self) -> dict[str, Any]:
         """Return what is there, the oldest first."""
         return shown_by_uid(await self._store.find(EVERYTHING))
+
+    async def _leased(self) -> dict[str, int]:
+        # Not right after a lease, so that nothing comes between it and the note that it was acknowledged.
+        found = await self._store.find(LetterQuery(states=(LetterState.LEASED,)))
+        return {one.uid: one.id for one in found}
 
 
 class PositionSteps:

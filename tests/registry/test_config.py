@@ -359,7 +359,10 @@ def changed(old: str, new: str) -> str:
     return GOOD.replace(old, new)
 
 
-PIPELINE_KEYS = "source, middlewares, sinks, schedule, retry, dlq, delivery, max_records, run_timeout_seconds"
+PIPELINE_KEYS = (
+    "source, middlewares, sinks, schedule, retry, dlq, delivery, max_records, run_timeout_seconds, resources, priority, "
+    "isolation"
+)
 
 
 @pytest.mark.parametrize(
@@ -387,6 +390,18 @@ PIPELINE_KEYS = "source, middlewares, sinks, schedule, retry, dlq, delivery, max
         (GOOD + "[pipelines.a]\nmax_records = 0", "p.toml:9: [pipelines.a]: max_records must be 1 or more, not 0"),
         (GOOD + "[pipelines.a]\nmax_records = 1.5", "p.toml:9: [pipelines.a]: the key 'max_records' must be a whole number, not 1.5"),
         (GOOD + "[pipelines.a]\nrun_timeout_seconds = inf", "p.toml:9: [pipelines.a]: run_timeout_seconds must be a finite number"),
+        (GOOD + "[pipelines.a]\nresources = ['db']", "p.toml:9: [pipelines.a]: resources: the worker has no resource 'db'; known: none"),
+        (GOOD + "[worker]\nresources = { warehouse = 1 }\n[pipelines.a]\nresources = ['warehose']", "did you mean 'warehouse'?"),
+        (GOOD + "[worker]\nresources = { db = 1 }\n[pipelines.a]\nresources = { db = 2 }", "p.toml:11: [pipelines.a]: resources: a run needs 2 of 'db', and the worker has 1"),
+        (GOOD + "[pipelines.a]\nresources = 'db'", "p.toml:9: [pipelines.a]: the key 'resources' must be a table or a list, not 'db'"),
+        (GOOD + "[pipelines.a]\nresources = ['db', 'db']", "p.toml:9: [pipelines.a]: resources name 'db' twice; write {'db': 2} for so many"),
+        (GOOD + "[pipelines.a]\nresources = { db = 0 }", "p.toml:9: [pipelines.a]: resources: 'db' must be 1 or more, not 0"),
+        (GOOD + "[pipelines.a]\npriority = 1.5", "p.toml:9: [pipelines.a]: the key 'priority' must be a whole number, not 1.5"),
+        (GOOD + "[worker]\nmax_concurrent_runs = 0", "p.toml:9: [worker]: max_concurrent_runs must be 1 or more, not 0"),
+        (GOOD + "[worker]\nresources = ['db']", "p.toml:9: [worker]: the key 'resources' must be a table, not ['db']"),
+        (GOOD + "[worker]\nresources = { 'a b' = 1 }", "p.toml:8: [worker]: a resource's name must be 1 to 128 letters, digits, '_', '.' or '-', not 'a b'"),
+        (GOOD + "[pipelines.a.retry]\non_exhausted = 'rest'", "p.toml:9: [pipelines.a.retry]: the key 'on_exhausted' must be 'stop' or 'cool_down', not 'rest'"),
+        (GOOD + "[pipelines.a.retry]\ncool_down_seconds = 0", "p.toml:9: [pipelines.a.retry]: cool_down_seconds must be more than 0"),
         (GOOD + "[pipelines.'a b']\n", "p.toml:8: a pipeline's name is 1 to 128 of the characters A-Z a-z 0-9 _ . -, not 'a b'"),
         (GOOD + "[pipelines]\nb = 1", "p.toml:9: [pipelines.b] must be a table, not 1"),
         (GOOD + "[pipelines.b]", "p.toml:8: [pipelines.b] has no source; add [pipelines.b.source]"),
@@ -410,7 +425,7 @@ PIPELINE_KEYS = "source, middlewares, sinks, schedule, retry, dlq, delivery, max
         (GOOD + "[[pipelines.a.middlewares]]\ntype = 'add'\nordered = 1", "p.toml:10: [[pipelines.a.middlewares]]: ordered must be True or False, not 1"),
         (GOOD + "[pipelines.a.schedule]\ntype = 'evry'", "p.toml:8: no schedule type named 'evry'; known: "),
         (GOOD + "[pipelines.a.schedule]\nhours = 1", "p.toml:8: [pipelines.a.schedule]: type is missing; known: "),
-        (GOOD + "[pipelines.a.schedule]\ntype = 'every'\nhour = 6", "p.toml:10: schedule type 'every': no option 'hour'; known: days, hours, minutes, seconds; did you mean 'hours'?"),
+        (GOOD + "[pipelines.a.schedule]\ntype = 'every'\nhour = 6", "p.toml:10: schedule type 'every': no option 'hour'; known: anchor, days, end, exclude, hours, jitter, max_runs, minutes, misfire, misfire_window_seconds, seconds, start, timezone; did you mean 'hours'?"),
         (GOOD + "[pipelines.a.schedule]\ntype = 'every'\nhours = -6", "p.toml:10: schedule type 'every': hours must be a finite number, at least 0, not -6"),
         (GOOD + "[pipelines.a.schedule]\ntype = 'every'", "p.toml:8: schedule type 'every': an interval must be more than 0"),
         (GOOD + "[pipelines.a.schedule]\nimport = 'user_steps:READY'", "p.toml:8: 'user_steps:READY' is not a Schedule"),

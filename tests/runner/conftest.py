@@ -6,8 +6,38 @@ from datetime import timedelta
 
 import pytest
 
+from agora_core.registry.discovery import Found
+from agora_core.registry.plugins import assemble, installed
+from agora_core.runner import worker
 from agora_core.runner.schedule import Schedule
 from agora_core.runner.scheduled import ScheduledPipeline
+from agora_core.spec.markers import hookimpl
+from agora_core.spec.offers import Offer
+from agora_core.testing.clocks import START
+
+
+class Grid:
+    """Every full *minutes* of the calendar, like cron."""
+
+    def __init__(self, minutes=60):
+        self.step = timedelta(minutes=minutes)
+
+    def next_start(self, now, last):
+        return now + self.step - (now - START) % self.step
+
+
+@pytest.fixture
+def grid(monkeypatch):
+    """Put a plugin in that has the schedule type `grid`, and return the schedule of each full hour."""
+
+    class Plugin:
+        @hookimpl
+        def agora_schedule_types(self):
+            return [Offer("grid", "full minutes", Grid)]
+
+    plugins = assemble((*installed().found, Found(name="grid", distribution="grid", version="1", plugin=Plugin())))
+    monkeypatch.setattr(worker, "installed", lambda: plugins)
+    return Schedule("grid", {"minutes": 60})
 
 
 class Script:

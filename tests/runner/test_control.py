@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from agora_core.runner.events import Events
 from agora_core.runner.local_engine import AsyncioEngine
 from agora_core.runner.pool import WorkerPool
 from agora_core.runner.schedule import Schedule
@@ -13,6 +14,7 @@ from agora_core.spec.errors import ConfigError
 from agora_core.spec.health import PipelineState
 from agora_core.spec.runs import Outcome
 from agora_core.testing.virtual_loop import VirtualClock, run_virtual
+from agora_core.testing.virtual_pool import VirtualPool
 
 
 def steered(steps, *pipelines):
@@ -164,7 +166,35 @@ def test_a_bug_in_one_run_stops_that_pipeline_alone(script, scheduled, logged, m
         control.trigger("one")
         await asyncio.sleep(1)
         assert not control.trigger("one")
-        return await engine.close()
+        return await engine.close(), control.status()[0]
 
-    assert steered(steps, scheduled(script(), Schedule.every(hours=1))) == 1
+    code, status = steered(steps, scheduled(script(), Schedule.every(hours=1)))
+
+    assert code == 1
     assert "run could not be executed" in logged()
+    assert (status.state, status.next_run_at) == (PipelineState.FAILED, None)
+    assert status.reason == "its run could not be executed: LookupError: a bug"
+
+
+@pytest.mark.parametrize(
+    ("moment", "ends"), [("run_started", ("failed", "LookupError: a bug")), ("run_finished", ("success", None))]
+)
+def test_a_run_that_a_bug_cuts_short_has_an_end_in_the_history(moment, ends, script, scheduled, monkeypatch):
+    """Whatever the host had come to; and the next worker knows why its pipeline ended."""
+
+    def broken(self, run, *more):
+        raise LookupError("a bug")
+
+    async def main():
+        monkeypatch.setattr(Events, moment, broken)
+        pool = VirtualPool([scheduled(script(), Schedule.every(hours=1))])
+        await pool.run_for(minutes=5)
+        report = await pool.stop()
+        [memory] = await pool.state.memories()
+        return pool.runs, report, memory
+
+    runs, report, memory = run_virtual(main())
+
+    assert [(run.outcome, run.error) for run in runs] == [ends]
+    assert (report.gave_up, report.exit_code) == (("one",), 1)
+    assert memory.reason == "its run could not be executed: LookupError: a bug"

@@ -13,7 +13,7 @@ from agora_core.runner.schedule import Schedule
 from agora_core.spec.errors import ConfigError
 from agora_core.spec.health import PipelineState
 from agora_core.spec.markers import hookimpl
-from agora_core.testing.virtual_loop import VirtualClock, run_virtual
+from agora_core.testing.virtual_loop import run_virtual
 
 
 def test_run_that_is_cancelled_twice_leaves_nothing_behind(scheduled, script, later):
@@ -128,33 +128,6 @@ def test_a_plugin_that_raises_in_all_its_news_harms_nobody(scheduled, script, mo
     report = run_virtual(main())
 
     assert (report.exit_code, report.stopped, len(runs.started)) == (0, ("one",), 3)
-
-
-def test_a_run_that_swallows_its_time_out_is_told(scheduled, script, later, logged):
-    """It is never overlapped by a second run; the log names its line; the shutdown abandons it."""
-
-    async def stubborn():
-        while True:
-            try:
-                await asyncio.sleep(1e6)
-            except asyncio.CancelledError:
-                hits.append(1)
-
-    hits, runs = [], script(stubborn)
-
-    async def main():
-        pool = WorkerPool(graceful_shutdown_timeout=5)
-        pool.register(scheduled(runs, Schedule.every(minutes=1), run_timeout_seconds=30.0))
-        later(500, pool.stop)
-        return await pool.run(), VirtualClock().monotonic()
-
-    report, ended = run_virtual(main())
-
-    assert (report.exit_code, report.abandoned, len(runs.started)) == (1, ("one",), 1)
-    assert ended == pytest.approx(505.65, abs=0.1)
-    places = [place for event, place in logged("where") if event == "run goes on after its time-out"]
-    assert len(places) == 1
-    assert "test_endings.py" in places[0]
 
 
 def test_a_pipeline_whose_attributes_raise_is_counted_as_nothing(scheduled):

@@ -14,6 +14,8 @@ format = "agora/v1"
 graceful_shutdown_timeout = 5.0
 stall_seconds = 7
 gc_freeze = false
+max_concurrent_runs = 3
+resources = { warehouse = 2, api = 1 }
 
 [dlq]
 store = "memory"
@@ -21,6 +23,8 @@ store = "memory"
 [pipelines.copy]
 max_records = 2
 run_timeout_seconds = 60
+resources = ["warehouse"]
+priority = -1
 
 [pipelines.copy.source]
 type = "jsonl"
@@ -37,6 +41,8 @@ type = "once"
 max_consecutive_errors = 2
 error_backoff_seconds = 3.0
 policy = "constant"
+on_exhausted = "cool_down"
+cool_down_seconds = 90
 """
 
 
@@ -52,6 +58,9 @@ def test_a_pool_of_a_config_runs(tmp_path, monkeypatch):
 
     assert (pool.settings.graceful_shutdown_timeout, pool.settings.stall_seconds) == (5.0, 7)
     assert not pool.settings.gc_freeze
+    assert (pool.settings.max_concurrent_runs, pool.settings.resources) == (3, {"warehouse": 2, "api": 1})
+    assert (one.resources, one.priority) == ({"warehouse": 1}, -1)
+    assert (one.on_exhausted, one.cool_down_seconds) == ("cool_down", 90)
     assert (one.id, str(one.schedule), one.max_records, one.run_timeout_seconds) == ("copy", "once", 2, 60)
     assert (one.max_consecutive_errors, one.error_backoff_seconds, one.backoff_policy.name) == (2, 3.0, "constant")
     assert report.completed == ("copy",)

@@ -1,6 +1,8 @@
 """What the status tells of dead letters: asked of the store after runs, cheaply, and never at a run's expense."""
 
 import asyncio
+import socket
+from datetime import timedelta
 
 import pytest
 
@@ -12,9 +14,10 @@ from agora_core.flow.delivery_config import DeliveryConfig
 from agora_core.flow.pipeline import Pipeline
 from agora_core.runner.pool import WorkerPool
 from agora_core.runner.schedule import Schedule
-from agora_core.spec.letters import LetterQuery, LetterState
+from agora_core.spec.letters import Failure, Fidelity, LetterQuery, LetterState, LetterTally
 from agora_core.spec.runs import Outcome
 from agora_core.testing.clocks import START
+from agora_core.testing.dlq_samples import letter
 from agora_core.testing.virtual_loop import VirtualClock, run_virtual
 
 
@@ -44,7 +47,7 @@ def reads(store, *batches):
     left = list(batches)
 
     def refuse(number):
-        if number < 0:
+        if not isinstance(number, int) or number < 0:
             raise ValueError("below zero")
         return number
 
@@ -87,8 +90,8 @@ def test_it_is_asked_only_where_the_answer_may_be_new(scheduled, later):
     store, asked = Store(), []
 
     async def resolve():
-        letters = await store.lease(LetterQuery(), token="t", lasting=START - START, limit=9)
-        await store.resolve([letter.id for letter in letters], token="t", state=LetterState.REPLAYED)
+        leased = await store.lease(LetterQuery(), token="t", lasting=START - START, limit=9)
+        await store.resolve([*leased], token="t", state=LetterState.REPLAYED)
 
     async def main():
         one = scheduled(reads(store, [1], [2], [3], [-4], [5], [6]), Schedule.every(seconds=50))
@@ -110,8 +113,8 @@ def test_letters_that_were_resolved_elsewhere_are_not_told_for_long(scheduled, l
     store, told = Store(), []
 
     async def resolve():
-        letters = await store.lease(LetterQuery(), token="t", lasting=START - START, limit=9)
-        await store.resolve([letter.id for letter in letters], token="t", state=LetterState.REPLAYED)
+        leased = await store.lease(LetterQuery(), token="t", lasting=START - START, limit=9)
+        await store.resolve([*leased], token="t", state=LetterState.REPLAYED)
 
     async def main():
         one = scheduled(reads(store, [-1, 2]), Schedule.every(hours=6))
@@ -236,3 +239,71 @@ def test_letters_that_could_not_be_kept_are_counted(scheduled):
 
     assert (full.dlq_write_failures, full.runs) == (2, {Outcome.FAILED: 2})
     assert (none.dlq_write_failures, none.runs) == (0, {Outcome.FAILED: 2})
+
+
+def test_the_status_tells_what_letters_have_been_through(scheduled, later):
+    """How often they were tried, which failed again, whose lease is over, and how well they come back."""
+
+    async def main():
+        store = MemoryDlq(clock=VirtualClock())
+
+        async def replay_in_vain():
+            for lasting in (START - START, timedelta(hours=1)):
+                (leased,) = await store.lease(LetterQuery(), token="t", lasting=lasting, limit=1)
+                if lasting:
+                    await store.give_back({leased: Failure(type="E", message="again")}, token="t")
+            await store.lease(LetterQuery(), token="u", lasting=timedelta(seconds=1), limit=1)
+
+        one = scheduled(reads(store, [-1, -2, socket.socket()]), Schedule.every(hours=1))
+        later(10, lambda: asyncio.ensure_future(replay_in_vain()))
+        later(100, one.stop)
+        return await one.start()
+
+    status = run_virtual(main())
+
+    by_fidelity = {tally.fidelity: tally for tally in status.dlq_tallies}
+    exact = by_fidelity.pop(Fidelity.EXACT)
+    assert [tally.fidelity for tally in by_fidelity.values()] == [Fidelity.OPAQUE]
+    assert (exact.count, exact.attempts, exact.retried, exact.overdue) == (2, 5, 1, 1)
+    assert (status.totals.dead, status.totals.letters) == (3, 3)
+
+
+async def test_a_file_tells_the_same(tmp_path):
+    """`tallies` of a SQLite file and of memory agree, letter by letter."""
+    told = []
+    for store in (MemoryDlq(), SqliteDlq(tmp_path / "dead.db")):
+        await store.open()
+        await store.put([letter(uid, pipeline_id="p") for uid in "abcdef"])
+        for ids, lasting in (([1], 0), ([2], 1), ([3], 1)):
+            await store.lease(LetterQuery(ids=ids), token="t", lasting=timedelta(hours=lasting), limit=9)
+        await store.give_back({3: Failure(type="E", message="again")}, token="t")
+        await store.park(LetterQuery(ids=[4]))
+        await store.discard(LetterQuery(ids=[5]))
+        told.append(await store.tallies())
+        await store.close()
+
+    expected = LetterTally(pipeline_id="p", fidelity=Fidelity.EXACT, count=5, attempts=8, retried=1, overdue=1)
+    assert told == [[expected], [expected]]
+
+
+def test_troubles_of_a_store_are_told_until_they_are_over(scheduled, later):
+    """Whatever a store says of itself, at once or when it is awaited; while it does it is asked every minute."""
+    troubles, told = ["the disk is nearly full"], []
+
+    class Ailing(Store):
+        async def troubles(self):
+            return troubles
+
+    store = Ailing()
+
+    async def main():
+        one = scheduled(reads(store, [1]), Schedule.every(hours=6))
+        later(50, troubles.clear)
+        for second in (40, 100, 600):
+            later(second, lambda: told.append((one.status.dlq_troubles, store.questions)))
+        later(601, one.stop)
+        await one.start()
+
+    run_virtual(main())
+
+    assert told == [(("the disk is nearly full",), 1), ((), 2), ((), 2)]

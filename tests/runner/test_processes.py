@@ -15,6 +15,8 @@ import asyncio, logging, signal, socket, sys, time
 from agora import IterableSource, Pipeline
 from agora.runner import ScheduledPipeline, Schedule, WorkerPool
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and a worker leaves it so
+
 class Line(logging.Formatter):
     def format(self, record):
         keys = ("pipeline_id", "where", "why", "exit_code", "held_by", "in_seconds", "error")
@@ -66,6 +68,7 @@ async def hang(record=None, ctx=None):
 
 async def build():
     if mode == "factory":
+        await asyncio.sleep(0.2)  # until the worker is up
         await hang()
     if mode == "middleware":
         return Pipeline(IterableSource([1])).map(hang).build(Sink())
@@ -158,7 +161,10 @@ def play(folder, case):
             if number:
                 process.send_signal(number)
             time.sleep(0.15)
-        rest, _ = process.communicate(timeout=60)
+        try:
+            rest, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()  # or the end of the block waits for it without end
     return Ended(process.returncode, time.monotonic() - began, "".join(said) + rest)
 
 

@@ -131,7 +131,7 @@ def test_every_slot_has_a_run_or_is_counted(step, waited, late, took, reason):
     skipped = rhythm.skipped(Grid(step), None, one, reason=reason, since=at(since))
 
     slots = [n for n in range(since + 1, slot + late + took + 1) if n % step == 0]
-    assert skipped == {
+    assert {why: gone.count for why, gone in skipped.items()} == {
         why: n
         for why, n in {
             "retrying": sum(n <= slot for n in slots),
@@ -146,7 +146,7 @@ def test_counting_has_an_end():
     """A run of a year over minutes is not looked at minute by minute."""
     skipped = rhythm.skipped(Grid(1), None, run(0, 0, 600_000), reason="schedule", since=at(0))
 
-    assert skipped == {"running": 1000}
+    assert {why: gone.count for why, gone in skipped.items()} == {"running": 1000}
 
 
 def test_a_success_may_become_as_old_as_two_more_runs_allow():

@@ -13,8 +13,9 @@ from agora_core.builtin.exporters.health import Health
 from agora_core.builtin.exporters.metrics import Metrics
 from agora_core.runner import statuses
 from agora_core.runner.pace import BACKOFF
+from agora_core.spec.decisions import CaughtUp, Skipped, SlotReason
 from agora_core.spec.health import HealthRequest, PipelineState, WorkerStatus
-from agora_core.spec.letters import LetterState
+from agora_core.spec.letters import Fidelity, LetterState, LetterTally
 from agora_core.spec.runs import Outcome, Run, RunSummary
 from agora_core.spec.time import Stop, Wait
 from agora_core.testing.clocks import START
@@ -33,7 +34,36 @@ ends = st.tuples(moments, st.sampled_from(Outcome), counts, st.none() | st.just(
 steps = st.builds(Wait, until=moments, reason=st.sampled_from(["schedule", BACKOFF])) | st.builds(
     Stop, reason=st.sampled_from([statuses.ASKED, statuses.CUT, "done"]), gave_up=st.booleans()
 )
-letters = st.tuples(st.dictionaries(st.sampled_from(LetterState), numbers), st.none() | moments)
+tallies = st.builds(
+    LetterTally,
+    pipeline_id=st.just("p"),
+    fidelity=st.sampled_from(Fidelity),
+    count=numbers,
+    attempts=numbers,
+    retried=numbers,
+    overdue=numbers,
+)
+decisions = st.builds(
+    Skipped,
+    pipeline_id=st.just("p"),
+    at=moments,
+    reason=st.sampled_from(SlotReason),
+    slot=moments,
+    count=st.integers(1, 3),
+) | st.builds(
+    CaughtUp,
+    pipeline_id=st.just("p"),
+    at=moments,
+    reason=st.sampled_from(SlotReason),
+    slot=moments,
+    count=st.integers(1, 3),
+)
+letters = st.tuples(
+    st.dictionaries(st.sampled_from(LetterState), numbers),
+    st.none() | moments,
+    st.none() | st.lists(tallies, max_size=2).map(tuple),
+    st.sampled_from([(), ("full",)]),
+)
 
 
 def ended(status, end):
@@ -54,10 +84,12 @@ events = st.one_of(
     event(ended, ends),
     event(statuses.decided, steps),
     event(statuses.moved, moments),
-    event(statuses.skipped, st.dictionaries(st.sampled_from(["running", "late"]), numbers)),
+    event(statuses.told, decisions),
     event(statuses.stale_after, st.none() | spans),
     event(lambda status, told: statuses.letters_known(status, *told), letters),
     event(lambda status, _: statuses.letter_lost(status), st.none()),
+    event(lambda status, _: statuses.not_conserved(status), st.none()),
+    event(statuses.letters_purged, numbers),
     event(lambda status, _: statuses.paused(status), st.none()),
 )
 

@@ -69,9 +69,25 @@ class Forgetful(MemoryDlq):
 
     async def lease(self, query, *, token, lasting, limit):
         leased = await super().lease(query, token=token, lasting=lasting, limit=limit)
-        for one in leased:
-            object.__setattr__(self._entries[one.id].letter, "attempts", 1)
+        for number in leased:
+            object.__setattr__(self._entries[number].letter, "attempts", 1)
         return leased
+
+
+class Outdated(MemoryDlq):
+    """Tells how often letters were tried before the lease."""
+
+    async def lease(self, query, *, token, lasting, limit):
+        leased = await super().lease(query, token=token, lasting=lasting, limit=limit)
+        return {number: attempts - 1 for number, attempts in leased.items()}
+
+
+class Backward(MemoryDlq):
+    """Tells of the newest letter first."""
+
+    async def lease(self, query, *, token, lasting, limit):
+        leased = await super().lease(query, token=token, lasting=lasting, limit=limit)
+        return dict(sorted(leased.items(), reverse=True))
 
 
 class Careless(MemoryDlq):
@@ -90,7 +106,7 @@ class Loose(MemoryDlq):
         return self._entries.get(number)
 
 
-@pytest.mark.parametrize("wrong", [Forgetful, Careless, Loose])
+@pytest.mark.parametrize("wrong", [Forgetful, Outdated, Backward, Careless, Loose])
 def test_the_machine_notices_a_store_that_breaks_a_promise(wrong):
     """The same histories that a right store lives through end with an error."""
 

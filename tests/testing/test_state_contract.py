@@ -12,6 +12,14 @@ class TestSqliteState(StateStoreContract):
     def make_store(self) -> StateStore:
         return SqliteState(self.directory / "state.db")
 
+    def make_store_again(self) -> StateStore:
+        return self.make_store()
+
+
+class TestSqliteStateThatIsOpenedAgain(StateStoreContract):
+    def make_store(self) -> StateStore:
+        return SqliteState(self.directory / "state.db")
+
 
 class TestMemoryState(StateStoreContract):
     def make_store(self) -> StateStore:

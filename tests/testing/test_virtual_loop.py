@@ -168,3 +168,24 @@ def test_a_virtual_clock_needs_a_virtual_loop():
 
     with pytest.raises(TypeError, match="run_virtual"):
         asyncio.run(main())
+
+
+def test_time_stands_still_for_a_thread_that_ends_by_itself():
+    """However long it takes, no time-out passes meanwhile: opening a file is not slow because the machine is busy."""
+
+    class Brief(threading.Thread):
+        is_brief = True
+
+    async def main():
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def work():
+            time.sleep(0.2)
+            loop.call_soon_threadsafe(done.set)
+
+        Brief(target=work).start()
+        async with asyncio.timeout(30):
+            await done.wait()
+        return loop.time()
+
+    assert run_virtual(main()) < 30

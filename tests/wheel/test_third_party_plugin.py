@@ -42,10 +42,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_worker_lists_what_the_plugin_offers(lab):
-    """`agora worker --list` shows the plugin, its distribution, and its four offers."""
+    """`agora worker --list` shows the plugin, its distribution, and its five offers."""
     listed = run(lab / "venv" / "bin" / "agora", "worker", "--list", cwd=lab)
 
-    for word in ("agora-lab", "office_hours", "fibonacci", "traffic_light", "json_file"):
+    for word in ("agora-lab", "office_hours", "fibonacci", "traffic_light", "json_file", "arrays"):
         assert word in listed
 
 
@@ -56,8 +56,8 @@ def test_the_plugins_command_lists_it_too(lab):
     assert "agora-lab" in json.dumps(json.loads(listed))
 
 
-def test_a_worker_runs_with_all_four(lab):
-    """A worker that uses all four parts runs, and its dead letter is kept."""
+def test_a_worker_runs_with_all_five(lab):
+    """A worker that uses all five parts runs, and its dead letter is kept."""
     run(lab / "venv" / "bin" / "agora", "check", cwd=lab)
     colour = run(lab / "venv" / "bin" / "python", "look.py", cwd=lab)
 

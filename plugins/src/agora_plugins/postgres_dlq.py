@@ -2,38 +2,39 @@
 
 # ruff: noqa: S608  # every value is bound, and the table's name was checked
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from agora.plugins import (
     Clock,
-    ConfigError,
     Damage,
     DeadLetter,
     Failure,
+    Fidelity,
     LetterGroup,
     LetterQuery,
     LetterState,
+    LetterTally,
     add_failure,
     damage_in,
     decode_letter,
-    encode_letter,
-    finite_number,
     microseconds,
     moment,
 )
+from agora_plugins.letter_portions import Row
 from agora_plugins.per_loop import PerLoop
+from agora_plugins.postgres_rows import insert, rows_in_portions, storable
 from agora_plugins.postgres_server import Server
-from agora_plugins.postgres_sql import Statement, insert, storable
-from agora_plugins.postgres_table import Table
+from agora_plugins.postgres_sql import Statement
+from agora_plugins.postgres_table import LETTERS, Table
 from agora_plugins.server_address import checked_url
+from agora_plugins.server_limits import Limits
 
 T = TypeVar("T")
 
 _PAGE = 1000
-_BYTES_AT_ONCE = 32 * 1024 * 1024
 
 
 class PostgresDlq:
@@ -52,8 +53,6 @@ class PostgresDlq:
         max_connections: int = 4,
         clock: Clock | None = None,
     ) -> None:
-        if isinstance(max_connections, bool) or not isinstance(max_connections, int) or max_connections < 1:
-            raise ConfigError(f"max_connections must be a whole number of at least 1, not {max_connections!r}")
         self._server = Server(
             dsn=checked_url(
                 "dsn",
@@ -61,9 +60,8 @@ class PostgresDlq:
                 schemes=("postgresql", "postgres"),
                 written="postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
             ),
-            table=Table(table),
-            timeout_seconds=finite_number("timeout_seconds", timeout_seconds, least=0.1, most=3600),
-            max_connections=max_connections,
+            table=Table(table, LETTERS),
+            limits=Limits(timeout_seconds=timeout_seconds, max_connections=max_connections),
         )
         self._table = self._server.table.sql
         self._clock = clock
@@ -89,11 +87,11 @@ class PostgresDlq:
 
     async def put(self, letters: Sequence[DeadLetter]) -> None:
         """Keep *letters* in one transaction, on the server's disk when it returns."""
-        await self._keep([_row_of(letter) for letter in letters])
+        await self._keep(rows_in_portions(letters))
 
     async def restore(self, letters: Sequence[DeadLetter]) -> None:
         """Keep *letters* exactly as they are, leases too."""
-        await self._keep([_row_of(letter, keep_lease=True) for letter in letters])
+        await self._keep(rows_in_portions(letters, keep_lease=True))
 
     async def find(self, query: LetterQuery, *, limit: int | None = None, after_id: int = 0) -> list[DeadLetter]:
         """Return the letters that match, by id."""
@@ -128,27 +126,38 @@ class PostgresDlq:
             for row in rows
         ]
 
+    async def tallies(self) -> Sequence[LetterTally]:
+        """Return what the unresolved letters of each pipeline have been through, by their fidelity."""
+        asked = self._statement()
+        sql = (
+            "SELECT pipeline_id, fidelity, count(*) AS count, sum(attempts)::bigint AS attempts,"
+            " count(*) FILTER (WHERE attempts_log <> '[]') AS retried,"
+            f" count(*) FILTER (WHERE state = 'leased' AND lease_until <= {asked.moment()}) AS overdue"
+            f" FROM {self._table} WHERE state IN ('dead', 'leased', 'parked') GROUP BY 1, 2"
+        )
+        rows = await self._call(lambda c: c.fetch(sql, *asked.parameters), repeatable=True)
+        return [LetterTally(**{**row, "fidelity": Fidelity(row["fidelity"])}) for row in rows]
+
     async def last_id(self) -> int:
         """Return the greatest id, or 0 when the store is empty."""
         sql = f"SELECT coalesce(max(id), 0) FROM {self._table}"
         last: int = await self._call(lambda c: c.fetchval(sql), repeatable=True)
         return last
 
-    async def lease(self, query: LetterQuery, *, token: str, lasting: timedelta, limit: int) -> list[DeadLetter]:
+    async def lease(self, query: LetterQuery, *, token: str, lasting: timedelta, limit: int) -> Mapping[int, int]:
         """Take up to *limit* matching letters, the oldest first, under *token*; each counts an attempt."""
         dead = query.over(LetterState.DEAD)
         if dead is None or limit <= 0:
-            return []
+            return {}
         asked = self._statement()
         sql = (
             f"WITH chosen AS (SELECT id FROM {self._table} WHERE {asked.where(dead)}"
             f" ORDER BY id LIMIT {asked.bind(limit, 'bigint')} FOR UPDATE SKIP LOCKED),"
             f" leased AS (UPDATE {self._table} AS kept SET state = 'leased', attempts = attempts + 1,"
             f" lease_token = {asked.bind(storable(token), 'text')}, lease_until = {asked.until(lasting)}"
-            " FROM chosen WHERE kept.id = chosen.id RETURNING kept.*) SELECT * FROM leased ORDER BY id"
+            " FROM chosen WHERE kept.id = chosen.id RETURNING kept.id, kept.attempts) SELECT * FROM leased ORDER BY id"
         )
-        rows = await self._call(lambda c: c.fetch(sql, *asked.parameters))
-        return [decode_letter(row) for row in rows]
+        return dict(await self._call(lambda c: c.fetch(sql, *asked.parameters)))
 
     async def resolve(self, ids: Sequence[int], *, token: str, state: LetterState, run_id: str = "") -> int:
         """Move the letters that *token* still holds to *state*; return how many were moved."""
@@ -210,16 +219,15 @@ class PostgresDlq:
         said: str = await self._call(lambda connection: connection.execute(sql, *asked.parameters))
         return int(said.rpartition(" ")[2])
 
-    async def _keep(self, rows: Sequence[dict[str, object]]) -> None:
-        portions = list(_portions(rows))
+    async def _keep(self, portions: Iterable[Sequence[Row]]) -> None:
+        inserts = [insert(self._table, rows) for rows in portions]
 
         async def keep(connection: Any) -> None:
             async with connection.transaction():
-                for portion in portions:
-                    sql, arrays = insert(self._table, portion)
+                for sql, arrays in inserts:
                     await connection.execute(sql, *arrays)
 
-        if portions:
+        if inserts:
             await self._call(keep, repeatable=True)  # a uid is kept once
 
     async def _rows(self, query: LetterQuery, *, limit: int | None, after_id: int) -> list[Any]:
@@ -294,39 +302,3 @@ class PostgresDlq:
 
     def _held(self, asked: Statement, token: str) -> str:
         return f"state = 'leased' AND lease_token = {asked.bind(storable(token), 'text')}"
-
-
-def _row_of(letter: DeadLetter, *, keep_lease: bool = False) -> dict[str, object]:
-    # Before the checksum is made, which is of what can be kept.
-    kept = replace(
-        letter,
-        uid=storable(letter.uid),
-        pipeline_id=storable(letter.pipeline_id),
-        run_id=storable(letter.run_id),
-        stage=storable(letter.stage),
-        sink=storable(letter.sink),
-        error=_storable(letter.error),
-        replayed_run_id=storable(letter.replayed_run_id),
-        note=storable(letter.note),
-    )
-    return encode_letter(kept, keep_lease=keep_lease)
-
-
-def _storable(failure: Failure) -> Failure:
-    return Failure(
-        type=storable(failure.type), message=storable(failure.message), traceback=storable(failure.traceback)
-    )
-
-
-def _portions(rows: Sequence[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
-    """Yield *rows* in order, in lists of some megabytes each."""
-    portion: list[dict[str, object]] = []
-    size = 0
-    for row in rows:
-        portion.append(row)
-        size += sum(len(value) for value in row.values() if isinstance(value, str | bytes))
-        if size > _BYTES_AT_ONCE or len(portion) == _PAGE:
-            yield portion
-            portion, size = [], 0
-    if portion:
-        yield portion

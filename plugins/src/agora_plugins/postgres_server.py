@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 
-from agora.plugins import ConfigError, StoreError, redact
+from agora.plugins import ConfigError, StoreError
 from agora_plugins.postgres_table import Table
-from agora_plugins.server_address import shown_address
+from agora_plugins.server_address import named, said_by
+from agora_plugins.server_limits import Limits
 
 T = TypeVar("T")
 
@@ -29,12 +31,12 @@ _LOGIN = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalog
 _USERS_TO_MEND = (
     *_LOGIN,
     asyncpg.InsufficientPrivilegeError,
-    asyncpg.ClientConfigurationError,
     asyncpg.SyntaxOrAccessError,
 )
 _ASK = (
     "SELECT current_setting('synchronous_commit') AS commit, current_setting('fsync') AS fsync,"
-    " current_setting('full_page_writes') AS pages, pg_is_in_recovery() AS standby"
+    " current_setting('full_page_writes') AS pages, pg_is_in_recovery() AS standby,"
+    " current_setting('transaction_read_only') AS readonly"
 )
 
 log = logging.getLogger("agora.plugins")
@@ -46,23 +48,21 @@ class Server:
 
     dsn: str = field(repr=False)
     table: Table
-    timeout_seconds: float
-    max_connections: int
+    limits: Limits
     said: set[str] = field(default_factory=set)
     """Warnings that were given: each once, however often the store is opened."""
 
     @property
     def name(self) -> str:
         """What errors call it: never with its credentials."""
-        address = shown_address(self.dsn)
-        return f"the dead-letter table {self.table.name!r} in PostgreSQL" + (f" at {address}" if address else "")
+        return named(f"the {self.table.layout.kind} table {self.table.name!r} in PostgreSQL", self.dsn)
 
     async def connect(self) -> Any:
-        """Return a pool of connections to a database that can keep letters, with the table made."""
+        """Return a pool of connections to a database that can keep what it is given, with the table made."""
         try:
             pool = await self._pool()
             try:
-                async with pool.acquire(timeout=self.timeout_seconds) as connection:
+                async with pool.acquire(timeout=self.limits.timeout_seconds) as connection:
                     await self._judge(connection)
                     await self.table.ensure(connection)
             except BaseException:
@@ -75,7 +75,7 @@ class Server:
     async def disconnect(self, pool: Any) -> None:
         """Close the connections; those of a server that does not answer are dropped."""
         try:
-            await asyncio.wait_for(pool.close(), self.timeout_seconds)
+            await asyncio.wait_for(pool.close(), self.limits.timeout_seconds)
         except _ERRORS:
             pool.terminate()
 
@@ -87,7 +87,7 @@ class Server:
         for is_last in (False, True):
             step = _Step()
             try:
-                async with pool.acquire(timeout=self.timeout_seconds) as connection:
+                async with pool.acquire(timeout=self.limits.timeout_seconds) as connection:
                     return await (work(connection) if repeatable else step.done(connection, work))
             except _ERRORS as exc:
                 again = isinstance(exc, _ROLLED_BACK) or (_is_lost(exc) and not step.committing)
@@ -98,11 +98,11 @@ class Server:
 
     def explain(self, error: Exception) -> StoreError:
         """Return what *error* means."""
-        said = " ".join(redact(str(error)).split()) or type(error).__name__
+        said = said_by(error)
         if isinstance(error, TimeoutError):
             return StoreError(
-                f"{self.name} did not answer within {self.timeout_seconds:g} s; it is overloaded, unreachable, or "
-                "another transaction holds its rows"
+                f"{self.name} did not answer within {self.limits.timeout_seconds:g} s; it is overloaded, unreachable, "
+                "or another transaction holds its rows"
             )
         if isinstance(error, asyncpg.UndefinedTableError):
             return StoreError(
@@ -120,11 +120,19 @@ class Server:
 
     def _refusal(self, error: Exception) -> ConfigError | StoreError:
         """Return *error* for someone who has only just asked for the store: what was written is theirs to mend."""
-        said = " ".join(redact(str(error)).split())
+        said = said_by(error)
         if isinstance(error, _LOGIN):
             return ConfigError(f"{self.name} cannot be opened: {said}; check user, password and database in dsn")
+        if isinstance(error, asyncpg.ClientConfigurationError):
+            return ConfigError(f"{self.name} cannot be opened: {said}; correct dsn")
         if isinstance(error, _USERS_TO_MEND):
-            return ConfigError(f"{self.name} cannot be made: {said}; grant the user what is missing, or correct dsn")
+            return ConfigError(
+                f"{self.name} cannot be made or upgraded: {said}; grant the user what is missing, or correct dsn"
+            )
+        if _is_without_tls(error):
+            return ConfigError(
+                f"{self.name} cannot be opened: {said}; mend the server's TLS, or the ssl options in dsn"
+            )
         if isinstance(error, ValueError):
             return ConfigError(f"{self.name} cannot be opened: dsn cannot be read; check its options")
         return self.explain(error)
@@ -136,9 +144,9 @@ class Server:
         return await asyncpg.create_pool(
             self.dsn,
             min_size=1,
-            max_size=self.max_connections,
-            timeout=self.timeout_seconds,
-            command_timeout=self.timeout_seconds,
+            max_size=self.limits.max_connections,
+            timeout=self.limits.timeout_seconds,
+            command_timeout=self.limits.timeout_seconds,
             server_settings=settings,
         )
 
@@ -147,14 +155,20 @@ class Server:
         found = await connection.fetchrow(_ASK)
         if found["commit"] == "off":
             raise ConfigError(
-                f"{self.name} would acknowledge letters that a crash loses: synchronous_commit is off; set it to on"
+                f"{self.name} would acknowledge what a crash loses: synchronous_commit is off; set it to on"
             )
         if found["standby"]:
             raise ConfigError(f"{self.name} is on a read-only standby; give the address of the primary server")
+        if found["readonly"] == "on":
+            raise ConfigError(
+                f"{self.name} cannot be written: default_transaction_read_only is on for this user or database; "
+                "switch it off, or give another user"
+            )
         for setting, value in (("fsync", found["fsync"]), ("full_page_writes", found["pages"])):
             if value == "off" and setting not in self.said:
                 self.said.add(setting)
-                log.warning("dead letters may not survive a power cut", extra={"store": self.name, setting: value})
+                extra = {"store": self.name, setting: value}
+                log.warning("%s may not survive a power cut", self.table.layout.values, extra=extra)
 
 
 @dataclass(slots=True)
@@ -179,3 +193,8 @@ class _Step:
 
 def _is_lost(error: BaseException) -> bool:
     return isinstance(error, _LOST) and not isinstance(error, TimeoutError)
+
+
+def _is_without_tls(error: BaseException) -> bool:
+    # The driver has no class of its own for a server without TLS.
+    return isinstance(error, ssl.SSLError) or (isinstance(error, ConnectionError) and "SSL" in str(error))

@@ -1,19 +1,14 @@
 """What the store asks of PostgreSQL. A lease that is over makes its letter dead again, without anyone writing it."""
 
-# ruff: noqa: S608  # every value is bound, and the names are ours
-
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from agora.plugins import LETTER_COLUMNS, LetterQuery, LetterState, microseconds
+from agora_plugins.postgres_rows import storable
 
 _LARGEST = (1 << 63) - 1
-_NUMBERS = ("first_failed_at", "last_failed_at", "attempts", "lease_until", "resolved_at", "crc")
-_BYTES = ("record", "origin")
 _SERVER_TIME = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-
-INSERTED = tuple(column for column in LETTER_COLUMNS if column != "id")
 
 
 @dataclass(slots=True)
@@ -66,6 +61,8 @@ class Statement:
             yield f"first_failed_at >= {self.bind(microseconds(query.since), 'bigint')}"
         if query.until is not None:
             yield f"first_failed_at < {self.bind(microseconds(query.until), 'bigint')}"
+        if query.resolved_before is not None:
+            yield f"resolved_at < {self.bind(microseconds(query.resolved_before), 'bigint')}"
         if query.up_to_id is not None:
             yield f"id <= {self.bind(min(query.up_to_id, _LARGEST), 'bigint')}"
         if after_id:
@@ -81,23 +78,3 @@ class Statement:
             yield f"(state = 'leased' AND lease_until <= {self.moment()})"
         if LetterState.LEASED in states:
             yield f"(state = 'leased' AND lease_until > {self.moment()})"
-
-
-def insert(table: str, rows: Sequence[dict[str, object]]) -> tuple[str, list[list[object]]]:
-    """Return the statement that keeps *rows* in their order, and its parameters: one array for each column."""
-    arrays = ", ".join(f"${place}::{_type_of(name)}[]" for place, name in enumerate(INSERTED, 1))
-    names = ", ".join(INSERTED)
-    sql = (
-        f"INSERT INTO {table} ({names}) SELECT {names} FROM unnest({arrays}) WITH ORDINALITY AS new({names}, place)"
-        " ORDER BY place ON CONFLICT (uid) DO NOTHING"
-    )
-    return sql, [[row[name] for row in rows] for name in INSERTED]
-
-
-def storable(text: str) -> str:
-    """Return *text* as PostgreSQL can keep it: it has no place for NUL, nor UTF-8 for lone surrogates."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
-
-
-def _type_of(column: str) -> str:
-    return "bigint" if column in _NUMBERS else "bytea" if column in _BYTES else "text"

@@ -7,7 +7,7 @@
 -- P:leases   leased numbers by their lease's end
 -- P:in:STATE, P:in:STATE:GROUP       numbers in their order; P:since:STATE:GROUP      numbers by their first failure
 
-local FORMAT = '1'
+local FORMAT = 2
 local STATES = {'dead', 'leased', 'replayed', 'parked', 'discarded'}
 local SCANNED_AT_ONCE = 2000
 local BYTES_AT_ONCE = 8 * 1024 * 1024
@@ -109,13 +109,14 @@ local function is_any_of(word, words)
 end
 
 local function is_match(query, id)
-  local row = redis.call('HMGET', key('letter', id), 'state', 'group', 'run_id', 'first_failed_at')
+  local row = redis.call('HMGET', key('letter', id), 'state', 'group', 'run_id', 'first_failed_at', 'resolved_at')
   local since = tonumber(row[4] or '0')
   return row[1] and is_any_of(row[1], query.states)
     and is_wanted_group(query, row[2])
     and (not query.run_id or query.run_id == row[3])
     and (not query.since or since >= tonumber(query.since))
     and (not query['until'] or since < tonumber(query['until']))
+    and (not query.resolved_before or (row[5] and tonumber(row[5]) < tonumber(query.resolved_before)))
 end
 
 -- The next numbers that may match, in their order, and where to go on, or '' at the end.
@@ -160,27 +161,17 @@ local function each_match(query, limit, take)
   return cursor
 end
 
-local function rows_of(query, limit, columns, prepare)
-  local answer, bytes = {''}, 0
-  answer[1] = each_match(query, limit, function(id)
-    if prepare then
-      prepare(id)
-    end
-    local letter = key('letter', id)
-    local row = redis.call('HMGET', letter, unpack(columns))
-    row[#columns + 1] = id
-    table.insert(answer, row)
-    bytes = bytes + redis.call('HSTRLEN', letter, 'record') + redis.call('HSTRLEN', letter, 'origin')
-    return bytes >= BYTES_AT_ONCE
-  end)
-  return answer
-end
-
 local operations = {}
 
+-- Keys of an older format become those of this one in this step, of which nobody sees half. From 1 to 2 none changes:
+-- a letter without `agora_version` was kept by nobody knows which. But letters may have a fidelity from here on that
+-- format 1 did not know, so that it must not open them any more. Returns the format that was found, or '0'.
 function operations.open()
-  redis.call('SETNX', key('format'), FORMAT)
-  return {redis.call('GET', key('format')), FORMAT}
+  local found = redis.call('GET', key('format')) or '0'
+  if string.match(found, '^%d+$') and tonumber(found) < FORMAT then
+    redis.call('SET', key('format'), text(FORMAT))
+  end
+  return {found, text(FORMAT)}
 end
 
 -- Each letter is the number of its fields with their values, and these.
@@ -208,13 +199,23 @@ function operations.keep()
 end
 
 function operations.find(query, limit, columns)
-  return rows_of(cjson.decode(query), tonumber(limit), cjson.decode(columns))
+  columns = cjson.decode(columns)
+  local answer, bytes = {''}, 0
+  answer[1] = each_match(cjson.decode(query), tonumber(limit), function(id)
+    local letter = key('letter', id)
+    local row = redis.call('HMGET', letter, unpack(columns))
+    row[#columns + 1] = id
+    table.insert(answer, row)
+    bytes = bytes + redis.call('HSTRLEN', letter, 'record') + redis.call('HSTRLEN', letter, 'origin')
+    return bytes >= BYTES_AT_ONCE
+  end)
+  return answer
 end
 
 function operations.count(query)
   query = cjson.decode(query)
   local count = 0
-  if not (query.ids or query.run_id or query.since or query['until']) then
+  if not (query.ids or query.run_id or query.since or query['until'] or query.resolved_before) then
     for _, index in ipairs(wanted_indexes(query)) do
       count = count + redis.call('ZCOUNT', index, '(' .. query.after_id, query.up_to_id or '+inf')
     end
@@ -245,6 +246,26 @@ function operations.stats()
   return answer
 end
 
+-- What the unresolved letters among the next ones have been through, by pipeline and fidelity.
+function operations.tallies(query)
+  local groups, answer = {}, {}
+  local cursor = each_match(cjson.decode(query), SCANNED_AT_ONCE + 1, function(id)
+    local letter = key('letter', id)
+    local row = redis.call('HMGET', letter, 'pipeline_id', 'fidelity', 'attempts', 'state', 'lease_until')
+    local name = cjson.encode({row[1], row[2]})
+    local group = groups[name] or {row[1], row[2], 0, 0, 0, 0}
+    groups[name] = group
+    group[3] = group[3] + 1
+    group[4] = group[4] + tonumber(row[3])
+    group[5] = group[5] + (redis.call('HSTRLEN', letter, 'attempts_log') > 2 and 1 or 0)  -- more than '[]'
+    group[6] = group[6] + (row[4] == 'dead' and row[5] and 1 or 0)  -- whose lease ended by itself
+  end)
+  for _, group in pairs(groups) do
+    table.insert(answer, group)
+  end
+  return {cursor, answer}
+end
+
 function operations.last()
   local last = 0
   for _, state in ipairs(STATES) do
@@ -253,14 +274,16 @@ function operations.last()
   return last
 end
 
-function operations.lease(query, limit, columns, token, lasting)
-  local over = text(tonumber(now) + tonumber(lasting))
-  return rows_of(cjson.decode(query), tonumber(limit), cjson.decode(columns), function(id)
+-- Each letter with how often it was tried; whoever leases letters has found them before.
+function operations.lease(query, limit, token, lasting)
+  local over, answer = text(tonumber(now) + tonumber(lasting)), {''}
+  answer[1] = each_match(cjson.decode(query), tonumber(limit), function(id)
     move(id, 'leased')
     redis.call('HSET', key('letter', id), 'lease_token', token, 'lease_until', over)
-    redis.call('HINCRBY', key('letter', id), 'attempts', 1)
     redis.call('ZADD', key('leases'), over, id)
+    table.insert(answer, {id, redis.call('HINCRBY', key('letter', id), 'attempts', 1)})
   end)
+  return answer
 end
 
 function operations.resolve(ids, token, state, run_id)
@@ -317,6 +340,8 @@ function operations.move(query, state, note)
     move(id, state)
     if state == 'discarded' then
       redis.call('HSET', key('letter', id), 'resolved_at', now)
+    else
+      redis.call('HDEL', key('letter', id), 'resolved_at')
     end
     if note ~= '' then
       redis.call('HSET', key('letter', id), 'note', note)

@@ -2,9 +2,11 @@
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from operator import add
 from typing import Any
 
 from agora.plugins import (
@@ -13,25 +15,29 @@ from agora.plugins import (
     Damage,
     DeadLetter,
     Failure,
+    Fidelity,
     LetterGroup,
     LetterQuery,
     LetterState,
+    LetterTally,
     add_failure,
     damage_in,
     decode_letter,
-    finite_number,
     microseconds,
     moment,
 )
 from agora_plugins.per_loop import PerLoop
-from agora_plugins.redis_rows import FIELDS, asked, portions, row_of
-from agora_plugins.redis_server import Server
+from agora_plugins.redis_rows import FIELDS, asked, row_of, words_in_portions
+from agora_plugins.redis_server import Layout, Server, script
 from agora_plugins.server_address import checked_url
+from agora_plugins.server_limits import Limits
 
 _COLUMNS = json.dumps(FIELDS)
 _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _LONGEST_LEASE = timedelta(days=36500)
 _PAGE = 1000
+_LAYOUT = Layout(kind="dead-letter", values="dead letters", script=script("redis_dlq.lua"))
+_UNRESOLVED = (LetterState.DEAD, LetterState.LEASED, LetterState.PARKED)
 
 
 class RedisDlq:
@@ -52,15 +58,13 @@ class RedisDlq:
     ) -> None:
         if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
             raise ConfigError(f"prefix must be 1 to 100 of the characters A-Z a-z 0-9 _ . : -, not {prefix!r}")
-        if isinstance(max_connections, bool) or not isinstance(max_connections, int) or max_connections < 1:
-            raise ConfigError(f"max_connections must be a whole number of at least 1, not {max_connections!r}")
         self._server = Server(
             url=checked_url(
                 "url", url, schemes=("redis", "rediss", "unix"), written="redis://USER:PASSWORD@HOST:PORT/0"
             ),
             prefix=prefix,
-            timeout_seconds=finite_number("timeout_seconds", timeout_seconds, least=0.1, most=3600),
-            max_connections=max_connections,
+            limits=Limits(timeout_seconds=timeout_seconds, max_connections=max_connections),
+            layout=_LAYOUT,
         )
         self._clock = clock
         self._connected = PerLoop(self._server.name, self._server.connect, self._server.disconnect)
@@ -85,16 +89,15 @@ class RedisDlq:
 
     async def put(self, letters: Sequence[DeadLetter]) -> None:
         """Keep *letters*; in the append-only file when it returns, where the server can be asked to."""
-        await self._keep(portions(letters))
+        await self._keep(words_in_portions(letters))
 
     async def restore(self, letters: Sequence[DeadLetter]) -> None:
         """Keep *letters* exactly as they are, leases too."""
-        await self._keep(portions(letters, keep_lease=True))
+        await self._keep(words_in_portions(letters, keep_lease=True))
 
     async def find(self, query: LetterQuery, *, limit: int | None = None, after_id: int = 0) -> list[DeadLetter]:
         """Return the letters that match, by id."""
-        rows = self._rows("find", query, limit=limit, after_id=after_id, repeatable=True)
-        return [decode_letter(row) async for row in rows]
+        return [decode_letter(row) async for row in self._rows(query, limit=limit, after_id=after_id)]
 
     async def count(self, query: LetterQuery) -> int:
         """Return how many letters match."""
@@ -118,17 +121,36 @@ class RedisDlq:
             )
         return sorted(groups, key=lambda group: (-group.count, group.pipeline_id, group.stage, group.error_type))
 
+    async def tallies(self) -> Sequence[LetterTally]:
+        """Return what the unresolved letters of each pipeline have been through, by their fidelity."""
+        sums: dict[tuple[str, Fidelity], list[int]] = defaultdict(lambda: [0] * 4)
+        cursor = "0"
+        while cursor:
+            query = asked(LetterQuery(states=_UNRESOLVED), after_id=cursor)
+            after, groups = await self._call("tallies", query, repeatable=True)
+            cursor = after.decode()
+            for pipeline_id, fidelity, *numbers in groups:
+                own = sums[pipeline_id.decode(), Fidelity(fidelity.decode())]
+                own[:] = map(add, own, numbers)
+        return [
+            LetterTally(
+                pipeline_id=pipeline_id, fidelity=fidelity, count=count, attempts=tried, retried=again, overdue=over
+            )
+            for (pipeline_id, fidelity), (count, tried, again, over) in sums.items()
+        ]
+
     async def last_id(self) -> int:
         """Return the greatest id, or 0 when the store is empty."""
         return int(await self._call("last", repeatable=True))
 
-    async def lease(self, query: LetterQuery, *, token: str, lasting: timedelta, limit: int) -> list[DeadLetter]:
+    async def lease(self, query: LetterQuery, *, token: str, lasting: timedelta, limit: int) -> Mapping[int, int]:
         """Take up to *limit* matching letters, the oldest first, under *token*; each counts an attempt."""
         dead = query.over(LetterState.DEAD)
         if dead is None:
-            return []
+            return {}
         span = min(lasting, _LONGEST_LEASE) // timedelta(microseconds=1)
-        return [decode_letter(row) async for row in self._rows("lease", dead, token, span, limit=limit)]
+        taken = self._in_portions("lease", dead, token, span, limit=limit)
+        return {int(number): attempts async for number, attempts in taken}
 
     async def resolve(self, ids: Sequence[int], *, token: str, state: LetterState, run_id: str = "") -> int:
         """Move the letters that *token* still holds to *state*; return how many were moved."""
@@ -163,10 +185,9 @@ class RedisDlq:
 
     async def verify(self) -> Sequence[Damage]:
         """Read every row, and return what is wrong with which."""
-        rows = self._rows("find", LetterQuery(states=()), repeatable=True)
         return [
             Damage(id=int(str(row["id"])), uid=str(row["uid"] or ""), problem=said)
-            async for row in rows
+            async for row in self._rows(LetterQuery(states=()))
             if (said := damage_in(row))
         ]
 
@@ -183,6 +204,13 @@ class RedisDlq:
             await self._server.call_synced(self._connected.held, "keep", self._now(), *words)
 
     async def _rows(
+        self, query: LetterQuery, *, limit: int | None = None, after_id: int = 0
+    ) -> AsyncIterator[dict[str, object]]:
+        found = self._in_portions("find", query, _COLUMNS, limit=limit, after_id=after_id, repeatable=True)
+        async for values in found:
+            yield row_of(values)
+
+    async def _in_portions(
         self,
         operation: str,
         query: LetterQuery,
@@ -190,17 +218,17 @@ class RedisDlq:
         limit: int | None = None,
         after_id: int = 0,
         repeatable: bool = False,
-    ) -> AsyncIterator[dict[str, object]]:
-        """Yield the rows that *operation* finds: the script gives some at a time, and says where to go on."""
+    ) -> AsyncIterator[Any]:
+        """Yield what *operation* tells of each letter: the script does some at a time, and says where to go on."""
         cursor, left = str(after_id), limit
         while cursor and (left is None or left > 0):
             portion = _PAGE if left is None else min(left, _PAGE)
-            words = (asked(query, after_id=cursor), portion, _COLUMNS, *more)
-            next_cursor, *rows = await self._call(operation, *words, repeatable=repeatable)
-            for row in rows:
-                yield row_of(row)
+            words = (asked(query, after_id=cursor), portion, *more)
+            next_cursor, *told = await self._call(operation, *words, repeatable=repeatable)
+            for one in told:
+                yield one
             cursor = next_cursor.decode()
-            left = None if left is None else left - len(rows)
+            left = None if left is None else left - len(told)
 
     async def _in_pages(self, operation: str, query: LetterQuery, *more: object, repeatable: bool = False) -> int:
         """Return the sum of what *operation* counts, up to the greatest id that is there now."""

@@ -4,33 +4,20 @@ import json
 from collections.abc import Iterator, Sequence
 
 from agora.plugins import LETTER_COLUMNS, DeadLetter, LetterQuery, LetterState, encode_letter, microseconds
+from agora_plugins.letter_portions import Row, portions
 
 FIELDS = tuple(column for column in LETTER_COLUMNS if column != "id")
 
 _NUMBERS = ("first_failed_at", "last_failed_at", "attempts", "lease_until", "resolved_at", "crc")
 _BYTES = ("record", "origin")
-_LETTERS_AT_ONCE = 1000
-_BYTES_AT_ONCE = 32 * 1024 * 1024
 _MOST = 1 << 53
 """Lua's numbers are exact up to here, and no store counts so far."""
 
 
-def portions(letters: Sequence[DeadLetter], *, keep_lease: bool = False) -> Iterator[list[object]]:
+def words_in_portions(letters: Sequence[DeadLetter], *, keep_lease: bool = False) -> Iterator[list[object]]:
     """Yield the arguments that keep *letters*, in order, some megabytes at a time."""
-    words: list[object] = []
-    size = count = 0
-    for letter in letters:
-        row = encode_letter(letter, keep_lease=keep_lease)
-        row["group"] = json.dumps([row["pipeline_id"], row["stage"], row["error_type"]], ensure_ascii=False)
-        fields = [word for item in row.items() if item[1] is not None for word in item]
-        words += [len(fields), *fields]
-        size += sum(len(field) for field in fields if isinstance(field, str | bytes))
-        count += 1
-        if size > _BYTES_AT_ONCE or count == _LETTERS_AT_ONCE:
-            yield words
-            words, size, count = [], 0, 0
-    if words:
-        yield words
+    for rows in portions(letters, lambda letter: encode_letter(letter, keep_lease=keep_lease)):
+        yield [word for row in rows for word in _words(row)]
 
 
 def row_of(values: Sequence[bytes | None]) -> dict[str, object]:
@@ -51,11 +38,18 @@ def asked(query: LetterQuery, *, after_id: str = "0") -> str:
         "error_type": _storable(query.error_type),
         "since": None if query.since is None else str(microseconds(query.since)),
         "until": None if query.until is None else str(microseconds(query.until)),
+        "resolved_before": None if query.resolved_before is None else str(microseconds(query.resolved_before)),
         "states": [state.value for state in query.states or LetterState],
         "up_to_id": None if query.up_to_id is None else str(query.up_to_id),
         "after_id": after_id,
     }
     return json.dumps({name: value for name, value in fields.items() if value is not None}, ensure_ascii=False)
+
+
+def _words(row: Row) -> list[object]:
+    group = json.dumps([row["pipeline_id"], row["stage"], row["error_type"]], ensure_ascii=False)
+    fields = [word for item in [*row.items(), ("group", group)] if item[1] is not None for word in item]
+    return [len(fields), *fields]
 
 
 def _storable(text: str | None) -> str | None:

@@ -22,19 +22,40 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import TimeoutError as LateError
 
-from agora.plugins import ConfigError, StoreError, redact
-from agora_plugins.server_address import shown_address
+from agora.plugins import ConfigError, StoreError
+from agora_plugins.server_address import named, said_by
+from agora_plugins.server_limits import Limits
 
 Client: TypeAlias = Any
 """redis-py types its answers as everything that any command may give, now or later."""
 
-_SCRIPT = files("agora_plugins").joinpath("redis_dlq.lua").read_text(encoding="utf-8")
-_SHA = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # the name that Redis itself gives a script
 _OLDEST = (6, 0)
 _WAITAOF = (7, 2)
 _EVICTS = "allkeys-"
 
 log = logging.getLogger("agora.plugins")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What a store keeps under its keys, and the script that does so."""
+
+    kind: str
+    """What errors call it, followed by `store`: `dead-letter`."""
+    values: str
+    """What is kept, in the plural: `dead letters`."""
+    script: str = field(repr=False)
+    sha: str = field(init=False)
+    """The name that Redis itself gives the script."""
+
+    def __post_init__(self) -> None:
+        sha = sha1(self.script.encode(), usedforsecurity=False).hexdigest()
+        object.__setattr__(self, "sha", sha)
+
+
+def script(name: str) -> str:
+    """Return the text of the Lua file of this *name*."""
+    return files("agora_plugins").joinpath(name).read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +72,25 @@ class Server:
 
     url: str = field(repr=False)
     prefix: str
-    timeout_seconds: float
-    max_connections: int
+    limits: Limits
+    layout: Layout
     said: set[str] = field(default_factory=set)
     """Warnings that were given: each once, however often the store is opened."""
 
     @property
     def name(self) -> str:
         """What errors call it: never with its credentials."""
-        address = shown_address(self.url)
-        return f"the dead-letter store {self.prefix!r} in Redis" + (f" at {address}" if address else "")
+        return named(f"the {self.layout.kind} store {self.prefix!r} in Redis", self.url)
 
     async def connect(self) -> Connected:
-        """Return a client of a server that can keep letters."""
+        """Return a client of a server that can keep what it is given."""
         try:
             client = self._client()
         except (ValueError, TypeError):  # whose text may quote the URL
             raise ConfigError(f"{self.name} cannot be opened: url cannot be read; check its options") from None
         try:
-            found, known = await self._run(client, ("open", ""))
-            if found != known:
-                raise ConfigError(
-                    f"{self.name} was written by another Agora (format {found.decode()}; this one knows "
-                    f"{known.decode()}); use the version that wrote it, or upgrade Agora"
-                )
+            found, known = (answer.decode() for answer in await self._run(client, ("open", "")))
+            self._check(found, known)
             return Connected(client, syncs=await self._judge(client))
         except BaseException as exc:
             await client.aclose()
@@ -91,10 +107,10 @@ class Server:
         run = self._run if repeatable else self._run_once
         return await self._tried(lambda: run(connected.client, arguments))
 
-    async def call_synced(self, connected: Connected, *arguments: object) -> None:
-        """Make a repeatable call, and return when what it wrote is in the server's file, where it can be asked."""
+    async def call_synced(self, connected: Connected, *arguments: object) -> Any:
+        """Make a repeatable call; it answers when what it wrote is in the server's file, where it can be asked."""
         run = self._run_synced if connected.syncs else self._run
-        await self._tried(lambda: run(connected.client, arguments))
+        return await self._tried(lambda: run(connected.client, arguments))
 
     async def _tried(self, work: Callable[[], Awaitable[Any]]) -> Any:
         try:
@@ -122,37 +138,51 @@ class Server:
         # KEYS[1] is in braces: in a cluster all keys that begin so lie on one machine.
         words = (1, f"{{{self.prefix}}}", operation, *others)
         try:
-            return await client.evalsha(_SHA, *words)
+            return await client.evalsha(self.layout.sha, *words)
         except NoScriptError:  # a server that has restarted
-            return await client.eval(_SCRIPT, *words)
+            return await client.eval(self.layout.script, *words)
 
-    async def _run_synced(self, client: Client, arguments: Any) -> None:
+    async def _run_synced(self, client: Client, arguments: Any) -> Any:
         async with client.client() as one:  # WAITAOF is about what its own connection wrote
-            await self._run(one, arguments)
-            synced, _ = await one.execute_command("WAITAOF", 1, 0, round(self.timeout_seconds * 1000))
+            answer = await self._run(one, arguments)
+            synced, _ = await one.execute_command("WAITAOF", 1, 0, round(self.limits.timeout_seconds * 1000))
         if not synced:
             raise StoreError(
-                f"{self.name} did not write its append-only file within {self.timeout_seconds:g} s; look at the "
+                f"{self.name} did not write its append-only file within {self.limits.timeout_seconds:g} s; look at the "
                 "server's disk"
             )
+        return answer
+
+    def _check(self, found: str, known: str) -> None:
+        """Refuse what is of a *found* format that this one does not know; tell of an older one that it has upgraded."""
+        if not found.isdecimal():
+            raise ConfigError(f"{self.name} is not one of Agora: its format is {found[:40]!r}; choose another prefix")
+        if int(found) > int(known):
+            raise ConfigError(
+                f"{self.name} was written by a newer Agora (format {found}; this one knows {known}); "
+                "upgrade agora-etl-plugins"
+            )
+        if 0 < int(found) < int(known):
+            extra = {"store": self.name, "from_format": int(found), "to_format": int(known)}
+            log.info("store brought to a new format", extra=extra)
 
     def _client(self) -> Client:
         pool = BlockingConnectionPool.from_url(
             self.url,
-            max_connections=self.max_connections,
-            timeout=self.timeout_seconds,
-            socket_timeout=self.timeout_seconds,
-            socket_connect_timeout=self.timeout_seconds,
+            max_connections=self.limits.max_connections,
+            timeout=self.limits.timeout_seconds,
+            socket_timeout=self.limits.timeout_seconds,
+            socket_connect_timeout=self.limits.timeout_seconds,
             retry=Retry(NoBackoff(), 0),  # what may be done twice is known here, not there
         )
         return Redis.from_pool(pool)
 
     async def _judge(self, client: Client) -> bool:
-        """Refuse a server that may drop letters, warn of one that a crash robs; return whether it can be waited for."""
+        """Refuse a server that may drop what it keeps, warn of one that a crash robs; return whether it syncs."""
         try:
             info = await client.info("server", "memory", "persistence", "replication")
         except NoPermissionError:
-            self._warn("Redis does not tell whether it keeps what it acknowledges", remedy="allow the command INFO")
+            self._warn("Redis does not tell whether it keeps %s", remedy="allow the command INFO")
             return False
         version = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2])
         if version < _OLDEST:
@@ -162,14 +192,14 @@ class Server:
         policy = str(info.get("maxmemory_policy", ""))
         if int(info.get("maxmemory", 0)) and policy.startswith(_EVICTS):
             raise ConfigError(
-                f"{self.name} would lose letters when its memory is full: maxmemory-policy is {policy}; "
+                f"{self.name} would lose {self.layout.values} when its memory is full: maxmemory-policy is {policy}; "
                 "set it to noeviction or to a volatile- policy"
             )
         if not int(info.get("aof_enabled", 0)):
-            self._warn("dead letters do not survive a restart of Redis", remedy="appendonly yes")
+            self._warn("%s do not survive a restart of Redis", remedy="appendonly yes")
             return False
         if version < _WAITAOF and await self._fsync(client) != "always":
-            self._warn("a crash of Redis may lose the last second of dead letters", remedy="appendfsync always")
+            self._warn("a crash of Redis may lose the last second of %s", remedy="appendfsync always")
         return version >= _WAITAOF
 
     async def _fsync(self, client: Client) -> str:
@@ -182,21 +212,21 @@ class Server:
     def _warn(self, event: str, *, remedy: str) -> None:
         if event not in self.said:
             self.said.add(event)
-            log.warning(event, extra={"store": self.name, "remedy": remedy})
+            log.warning(event, self.layout.values, extra={"store": self.name, "remedy": remedy})
 
     def _refusal(self, error: Exception) -> ConfigError | StoreError:
         """Return *error* for someone who has only just asked for the store: what was written is theirs to mend."""
-        said = " ".join(redact(str(error)).split())
+        said = said_by(error)
         if isinstance(error, AuthenticationError | NoPermissionError):
             return ConfigError(f"{self.name} cannot be opened: {said}; check the user and the password in url")
         return self._explained(error)
 
     def _explained(self, error: Exception) -> StoreError:
         """Return what *error* means."""
-        said = " ".join(redact(str(error)).split()) or type(error).__name__
+        said = said_by(error)
         if isinstance(error, LateError | TimeoutError):
             return StoreError(
-                f"{self.name} did not answer within {self.timeout_seconds:g} s; it is overloaded or unreachable"
+                f"{self.name} did not answer within {self.limits.timeout_seconds:g} s; it is overloaded or unreachable"
             )
         if isinstance(error, OutOfMemoryError):
             return StoreError(f"{self.name} is out of memory: {said}; raise maxmemory; nothing that was kept is lost")

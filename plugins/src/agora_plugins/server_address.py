@@ -1,9 +1,9 @@
-"""The address of a server as it may be shown: of a URL with credentials, nothing but host, port and database."""
+"""A server's address, and its errors, as they may be shown: of a URL with credentials, only host, port and database."""
 
 import re
 from urllib.parse import urlsplit
 
-from agora.plugins import ConfigError
+from agora.plugins import ConfigError, redact
 
 _SHOWABLE = re.compile(r"[A-Za-z0-9_.,:/\[\]-]*")
 
@@ -34,6 +34,17 @@ def shown_address(url: str) -> str:
     address = rest.partition("?")[0].rpartition("@")[2]
     doubtful = "@" in rest.partition("?")[2] or not _SHOWABLE.fullmatch(address)
     return "" if doubtful else address
+
+
+def named(what: str, url: str) -> str:
+    """Return what errors call a store: *what* it is, and where, as far as that may be told."""
+    address = shown_address(url)
+    return f"{what} at {address}" if address else what
+
+
+def said_by(error: BaseException) -> str:
+    """Return the text of *error* on one line, without what looks like a secret."""
+    return " ".join(redact(str(error)).split()) or type(error).__name__
 
 
 def _authority(rest: str) -> str:

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Sequence
 from hashlib import blake2b
 from os import PathLike
 
+from agora_core.builtin import sink_file
 from agora_core.builtin.csv_layout import Layout, checked_columns, checked_delimiter
 from agora_core.builtin.csv_rows import CsvFile, Dialect, Rows
 from agora_core.builtin.output_file import Mode, checked_mode
 from agora_core.builtin.own_thread import OwnThread
 from agora_core.builtin.paths import file_path
 from agora_core.builtin.read_ahead import ReadAhead
-from agora_core.builtin.sink_file import SinkFile
 from agora_core.builtin.source_options import OnBad, checked_encoding, checked_on_bad
 from agora_core.spec.errors import PartialWriteError, RunError
 from agora_core.spec.records import BadRecord, Position, Record
@@ -178,7 +178,7 @@ class CsvSink:
         self.mode = checked_mode(mode)
         self.columns = checked_columns(columns, "columns")
         self.delimiter = checked_delimiter(delimiter)
-        self._file = SinkFile(self.path, self.mode)
+        self.file = sink_file.SinkFile(self.path, self.mode)
         self._layout = Layout(self.delimiter, self.columns)
 
     @property
@@ -189,28 +189,18 @@ class CsvSink:
     async def open(self) -> None:
         """Open the file, with its directories; a last row that a crash has torn is ended."""
         self._layout = Layout(self.delimiter, self.columns)
-        await self._file.open(self._layout.prepare)
+        await self.file.open(self._layout.prepare)
 
     async def write_batch(self, records: Sequence[Record]) -> None:
         """Write a row for each record; raise `PartialWriteError` for those that cannot be one."""
         text, failed = self._layout.rows(records)
         if text:
-            await self._file.write(text, count=len(records))
+            await self.file.write(text, count=len(records))
             self._layout.header_is_written = True
         if failed:
             raise PartialWriteError(failed)
 
-    async def flush(self) -> None:
-        """Return when everything is on the disk."""
-        await self._file.flush()
-
-    async def close(self) -> None:
-        """End the file well."""
-        await self._file.close()
-
-    async def abort(self) -> None:
-        """End the file after a failure: a replacement is thrown away."""
-        await self._file.abort()
-
-    def __repr__(self) -> str:
-        return f"CsvSink({str(self.path)!r}, mode={self.mode!r})"
+    flush = sink_file.flush
+    close = sink_file.close
+    abort = sink_file.abort
+    __repr__ = sink_file.shown

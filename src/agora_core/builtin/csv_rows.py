@@ -140,7 +140,8 @@ class CsvFile:
         while size < _PIECE and (parsed := self._next_fields()) is not None:
             fields, problem, number = parsed
             text = "".join(self._lines.taken)
-            rows.add(self._record(fields, problem, text, number), text)
+            # The head of a line has no end of its own, and would look like one with the row behind it.
+            rows.add(self._record(fields, problem, text, number), text if text.endswith("\n") else f"{text}\n")
             size += len(text)
             if not self._lines.are_left:
                 break

@@ -1,14 +1,16 @@
 """What a `LetterQuery` is in SQL. A lease that is over makes its letter dead again, without anyone writing it."""
 
 import json
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 
-from agora_core.builtin.codec_description import printable
-from agora_core.builtin.dlq_rows import COLUMNS, STORED, Stored
+from agora_core.builtin.dlq_columns import COLUMNS
+from agora_core.builtin.dlq_rows import STORED, Stored
 from agora_core.builtin.sqlite_moments import microseconds
+from agora_core.codec.description import printable
 from agora_core.spec.letters import LetterQuery, LetterState
 
 _COLUMNS = ", ".join(COLUMNS)
@@ -29,15 +31,6 @@ GIVE_BACK_FAILED = (
 GIVE_BACK_UNTRIED = (
     "UPDATE letters SET state = 'dead', lease_token = NULL, lease_until = NULL, attempts = attempts - 1 WHERE id = ?"
 )
-# By an index that has all of it; the leased ones are few, and each must be asked for its time.
-STATS_OF_SETTLED = (
-    "SELECT pipeline_id, stage, error_type, state, count(*), min(first_failed_at), max(first_failed_at)"
-    " FROM letters WHERE state <> 'leased' GROUP BY 1, 2, 3, 4"
-)
-STATS_OF_LEASED = (
-    "SELECT pipeline_id, stage, error_type, CASE WHEN lease_until <= ? THEN 'dead' ELSE 'leased' END,"
-    " count(*), min(first_failed_at), max(first_failed_at) FROM letters WHERE state = 'leased' GROUP BY 1, 2, 3, 4"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +39,10 @@ class Statement:
 
     sql: str
     parameters: Sequence[object]
+
+    def run(self, connection: sqlite3.Connection) -> sqlite3.Cursor:
+        """Execute it on *connection*."""
+        return connection.execute(self.sql, self.parameters)
 
 
 def as_list(ids: Sequence[int]) -> str:
@@ -81,11 +78,11 @@ def count(query: LetterQuery, *, now: int) -> Statement:
 
 
 def lease(query: LetterQuery, *, now: int, token: str, until: int, limit: int) -> Statement:
-    """Lease the first rows that match and are dead, and return them, in any order."""
+    """Lease the first rows that match and are dead; return their ids and how often each was tried, in any order."""
     chosen = _ids(query, query.states, now=now, limit=limit)
     return Statement(
         "UPDATE letters SET state = 'leased', lease_token = ?, lease_until = ?, attempts = attempts + 1"  # noqa: S608
-        f" WHERE id IN ({chosen.sql}) RETURNING {_COLUMNS}",
+        f" WHERE id IN ({chosen.sql}) RETURNING id, attempts",
         [token, until, *chosen.parameters],
     )
 
@@ -102,8 +99,8 @@ def move(query: LetterQuery, state: LetterState, *, now: int, limit: int, note: 
 
 
 def purge(query: LetterQuery, *, now: int, limit: int) -> Statement:
-    """Delete the first rows that match."""
-    chosen = _ids(query, query.states, now=now, limit=limit)
+    """Delete rows that match: the first ones, or those resolved first where the query asks for these."""
+    chosen = _ids(query, query.states, now=now, limit=limit, by_resolution=query.resolved_before is not None)
     return Statement(f"DELETE FROM letters WHERE id IN ({chosen.sql})", chosen.parameters)  # noqa: S608
 
 
@@ -112,11 +109,21 @@ def page(after_id: int, limit: int) -> Statement:
     return Statement(f"SELECT {_COLUMNS} FROM letters WHERE id > ? ORDER BY id LIMIT ?", [after_id, limit])  # noqa: S608
 
 
-def _ids(
-    query: LetterQuery, states: Sequence[LetterState], *, now: int, limit: int | None = None, after_id: int = 0
+def _ids(  # what is asked for, and how much of it
+    query: LetterQuery,
+    states: Sequence[LetterState],
+    *,
+    now: int,
+    limit: int | None = None,
+    after_id: int = 0,
+    by_resolution: bool = False,
 ) -> Statement:
-    """Select the ids that match, in their order, one arm for each state: SQLite merges what an index has sorted."""
-    fields = list(_fields(query, after_id))
+    """Select the ids that match, in their order, one arm for each state: SQLite merges what an index has sorted.
+
+    Those *by_resolution* come in the order of that index: were they sorted by id, each piece of a purge would read
+    all that match.
+    """
+    fields = list(_fields(query, after_id, by_resolution=by_resolution))
     common = "".join(f" AND {sql}" for sql, _ in fields)
     values = [value for _, value in fields]
     state = f"{_unindexed(query)}state"
@@ -127,7 +134,8 @@ def _ids(
     if not arms:
         return Statement("SELECT id FROM letters WHERE 0", [])
     most = -1 if limit is None else max(limit, 0)
-    return Statement(f"SELECT id FROM ({' UNION ALL '.join(arms)} ORDER BY id LIMIT ?)", [*parameters, most])  # noqa: S608
+    order = "" if by_resolution else " ORDER BY id"
+    return Statement(f"SELECT id FROM ({' UNION ALL '.join(arms)}{order} LIMIT ?)", [*parameters, most])  # noqa: S608
 
 
 def _unindexed(query: LetterQuery) -> str:
@@ -145,10 +153,10 @@ def _arms(states: Sequence[LetterState], column: str, now: int) -> Iterator[tupl
             yield f"{column} = 'leased' AND lease_until <= ?", [now]
 
 
-def _fields(query: LetterQuery, after_id: int) -> Iterator[tuple[str, object]]:
+def _fields(query: LetterQuery, after_id: int, *, by_resolution: bool) -> Iterator[tuple[str, object]]:
     if query.ids:
         yield "id IN (SELECT value FROM json_each(?))", as_list(query.ids)
-    plus = _unindexed(query)
+    plus = "+" if by_resolution else _unindexed(query)
     for name in ("pipeline_id", "run_id", "stage", "error_type"):
         wanted = getattr(query, name)
         if wanted is not None:
@@ -157,7 +165,9 @@ def _fields(query: LetterQuery, after_id: int) -> Iterator[tuple[str, object]]:
         yield "first_failed_at >= ?", microseconds(query.since)
     if query.until is not None:
         yield "first_failed_at < ?", microseconds(query.until)
+    if query.resolved_before is not None:
+        yield "resolved_at < ?", microseconds(query.resolved_before)
     if query.up_to_id is not None:
-        yield "id <= ?", query.up_to_id
+        yield f"{'+' if by_resolution else ''}id <= ?", query.up_to_id
     if after_id:
         yield "id > ?", after_id

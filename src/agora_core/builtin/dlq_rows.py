@@ -1,45 +1,31 @@
 """Dead letters as rows of the SQLite store, and back. A row may have been damaged or forged: reading never raises."""
 
 import json
-from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeAlias
-from zlib import crc32
 
-from agora_core.builtin.codec import FORMAT, Encoded, decode_record, encode_record
-from agora_core.builtin.codec_description import printable
-from agora_core.builtin.codec_scalars import NotCodableError
+from agora_core.builtin.dlq_columns import COLUMNS, Columns, Row, checksum, checksum_over, columns_of, part, parts
+from agora_core.builtin.installed_version import installed_version
 from agora_core.builtin.sqlite_moments import microseconds, moment
+from agora_core.codec.description import printable
+from agora_core.codec.records import FORMAT, Encoded, decode_record, encode_record
+from agora_core.codec.scalars import NotCodableError
 from agora_core.spec.letters import KEPT_FAILURES, UNKNOWN, DeadLetter, Failure, Fidelity, LetterState
 from agora_core.spec.records import Record
 
-COLUMNS = (
-    "id", "uid", "state", "pipeline_id", "run_id", "stage", "sink", "error_type", "first_failed_at", "last_failed_at",
-    "attempts", "lease_until", "resolved_at", "replayed_run_id", "note",
-    "codec", "type", "fidelity", "crc", "error_message", "error_traceback", "attempts_log",
-    "origin_is", "record", "origin",
-)  # fmt: skip
-"""What is read of a row, in this order."""
-
-_IMMUTABLE = (
-    "uid", "pipeline_id", "run_id", "stage", "sink", "error_type", "error_message", "error_traceback",
-    "first_failed_at", "codec", "fidelity", "origin_is", "record", "origin",
-)  # fmt: skip
 _LONGEST_MESSAGE = 8192
 _LONGEST_TRACEBACK = 16384
 _HEAD = 4096
-_NO_ORIGIN = b"None"
 _NO_FAILURES = "[]"
-_DEAD, _EXACT, _OPAQUE = LetterState.DEAD.value, Fidelity.EXACT.value, Fidelity.OPAQUE.value
+_DEAD, _OPAQUE = LetterState.DEAD.value, Fidelity.OPAQUE.value
+_WEAKNESS = (Fidelity.EXACT, Fidelity.EQUAL, Fidelity.LOSSY, Fidelity.OPAQUE)
 _UNSETTLED = (LetterState.DEAD, LetterState.LEASED)
-_FORMAT_PART = f"{len(FORMAT)}:{FORMAT}"
 
 STORED = tuple(column for column in COLUMNS if column != "id")
 """What is written of a new row, in this order."""
 
-Row: TypeAlias = Mapping[str, object]
 Stored: TypeAlias = tuple[object, ...]
 
 
@@ -54,21 +40,19 @@ def stored_of(letter: DeadLetter, *, keep_lease: bool = False) -> Stored:
     A lease belongs to the store that gave it: without it the letter is dead, and with it, leased by nobody.
     """
     record = _encoded(letter)
-    is_exact = letter.fidelity is not Fidelity.OPAQUE and record.fidelity is Fidelity.EXACT
-    fidelity = _EXACT if is_exact else _OPAQUE
-    origin_is, origin = _origin_of(letter, is_exact=is_exact)
+    weaker = max(letter.fidelity, record.fidelity, key=_WEAKNESS.index)
+    origin_is, origin, weaker = _origin_of(letter, weaker)
+    fidelity = weaker.value
     error = letter.error
     names, named = _names_of(letter.pipeline_id, letter.run_id, letter.stage, letter.sink, error.type)
     uid = printable(letter.uid)
     message, traceback = _cut(error.message, _LONGEST_MESSAGE), _cut(error.traceback, _LONGEST_TRACEBACK)
     first, last = letter.first_failed_at, letter.last_failed_at
     first_failed_at = _microseconds(first)
-    # The text of all that the checksum covers but the record and its origin, in the order of `_IMMUTABLE`.
     covered = (
-        f"{_part(uid)}{named}{_part(message)}{_part(traceback)}{_part(str(first_failed_at))}"
-        f"{_FORMAT_PART}{len(fidelity)}:{fidelity}{len(origin_is)}:{origin_is}"
+        f"{part(uid)}{named}{part(message)}{part(traceback)}{part(f'{first_failed_at}')}"
+        f"{parts(FORMAT, fidelity, origin_is)}"
     )
-    crc = _continued(record.payload, crc32(covered.encode()))
     is_leased = keep_lease and letter.state is LetterState.LEASED and letter.lease_until is not None
     return (
         uid,
@@ -84,13 +68,14 @@ def stored_of(letter: DeadLetter, *, keep_lease: bool = False) -> Stored:
         FORMAT,
         record.type,
         fidelity,
-        _continued(_NO_ORIGIN if origin is None else origin, crc),
+        checksum_over(covered, record.payload, origin),
         message,
         traceback,
         _log_of(letter),
         origin_is,
         record.payload,
         origin,
+        printable(letter.agora_version) or _version_of(keep_lease=keep_lease),
     )
 
 
@@ -107,7 +92,7 @@ def _encoded(letter: DeadLetter) -> Encoded:
 def _names_of(*names: str) -> tuple[tuple[str, ...], str]:
     """Return *names*, which many letters share, as they are kept, and as the checksum covers them."""
     kept = tuple(printable(name) for name in names)
-    return kept, "".join(map(_part, kept))
+    return kept, parts(*kept)
 
 
 def _microseconds(when: datetime) -> int:
@@ -116,6 +101,14 @@ def _microseconds(when: datetime) -> int:
 
 
 _microseconds_in_utc = lru_cache(maxsize=64)(microseconds)
+_moment = lru_cache(maxsize=64)(moment)
+_fidelity_of = lru_cache(Fidelity)
+_state_of = lru_cache(LetterState)
+
+
+def _version_of(*, keep_lease: bool) -> str:
+    # A letter that is moved here exactly as it is was not kept first by us, even where nobody knows by whom.
+    return "" if keep_lease else installed_version()
 
 
 def _number_of(when: datetime | None) -> int | None:
@@ -131,42 +124,50 @@ def _log_of(letter: DeadLetter) -> str:
 
 def letter_of(values: tuple[object, ...], now: int) -> DeadLetter:
     """Return the letter in a row of `COLUMNS`; what cannot be trusted in it becomes opaque, and says why."""
-    row = dict(zip(COLUMNS, values, strict=True))
+    row = Columns._make(values)
     record, origin, fidelity = _contents(row)
-    failures = _later_failures(row["attempts_log"])
+    failures = _later_failures(row.attempts_log)
     state = _state(row, now)
     return DeadLetter(
-        id=_number(row["id"]),
-        uid=_text(row["uid"]),
-        pipeline_id=_text(row["pipeline_id"]),
-        run_id=_text(row["run_id"]),
-        stage=_text(row["stage"]),
-        sink=_text(row["sink"]),
+        id=_number(row.id),
+        uid=_text(row.uid),
+        pipeline_id=_text(row.pipeline_id),
+        run_id=_text(row.run_id),
+        stage=_text(row.stage),
+        sink=_text(row.sink),
         record=record,
         origin=origin,
         error=Failure(
-            type=_text(row["error_type"]),
-            message=_text(row["error_message"]),
-            traceback=_text(row["error_traceback"]),
+            type=_text(row.error_type),
+            message=_text(row.error_message),
+            traceback=_text(row.error_traceback),
         ),
         attempts_log=failures,
         last_error=failures[-1] if failures else None,
-        first_failed_at=moment(row["first_failed_at"]),
-        last_failed_at=moment(row["last_failed_at"]),
-        attempts=_number(row["attempts"]),
+        first_failed_at=_moment(_number(row.first_failed_at)),
+        last_failed_at=_moment(_number(row.last_failed_at)),
+        attempts=_number(row.attempts),
         state=state,
-        lease_until=moment(row["lease_until"]) if state is LetterState.LEASED else None,
-        resolved_at=None if row["resolved_at"] is None else moment(row["resolved_at"]),
-        replayed_run_id=_text(row["replayed_run_id"]),
-        note=_text(row["note"]),
+        lease_until=moment(row.lease_until) if state is LetterState.LEASED else None,
+        resolved_at=None if row.resolved_at is None else moment(row.resolved_at),
+        replayed_run_id=_text(row.replayed_run_id),
+        note=_text(row.note),
+        agora_version=_text(row.agora_version),
         fidelity=fidelity,
+        damage=_damage(row, record, fidelity),
     )
 
 
 def damage_in(row: Row) -> str:
     """Return what is wrong with *row*, by `COLUMNS`, or an empty text: a flipped bit, an unknown codec, no JSON."""
-    record, _, fidelity = _contents(row)
-    if fidelity is Fidelity.EXACT or (row["fidelity"] == _OPAQUE and record == _described(row["record"])):
+    columns = columns_of(row)
+    record, _, fidelity = _contents(columns)
+    return _damage(columns, record, fidelity)
+
+
+def _damage(row: Columns, record: Record, fidelity: Fidelity) -> str:
+    """Return why the contents of *row* cannot be trusted, or an empty text where they can."""
+    if fidelity is not Fidelity.OPAQUE or (row.fidelity == _OPAQUE and record == _described(row.record)):
         return ""
     return str(record["opaque"])
 
@@ -181,71 +182,60 @@ def log_with(log: object, failure: Failure) -> str:
     return json.dumps([*_failures(log), new][-KEPT_FAILURES:], ensure_ascii=False)
 
 
-def _origin_of(letter: DeadLetter, *, is_exact: bool) -> tuple[str, bytes | None]:
-    """Return how the origin is kept; one that cannot be kept exactly is not known any more."""
-    if is_exact and letter.origin is letter.record:
-        return "record", None
-    if letter.origin is UNKNOWN:
-        return "unknown", None
+def _origin_of(letter: DeadLetter, fidelity: Fidelity) -> tuple[str, bytes | None, Fidelity]:
+    """Return how the origin is kept beside a record of such *fidelity*, and the fidelity of both.
+
+    One that can only be described is not known any more; nor is one that lost something, beside a description, of
+    which a row says nothing but that it is one.
+    """
+    is_described = fidelity is Fidelity.OPAQUE
+    if not is_described and letter.origin is letter.record:
+        return "record", None, fidelity
+    if letter.origin is UNKNOWN or (is_described and letter.fidelity is Fidelity.LOSSY):
+        return "unknown", None, fidelity
     origin = encode_record(letter.origin)
-    return ("kept", origin.payload) if origin.fidelity is Fidelity.EXACT else ("unknown", None)
+    if origin.fidelity is Fidelity.OPAQUE:
+        return "unknown", None, fidelity
+    return "kept", origin.payload, max(fidelity, origin.fidelity, key=_WEAKNESS.index)
 
 
-def _contents(row: Row) -> tuple[Record, Record, Fidelity]:
-    payload = row["record"] if isinstance(row["record"], bytes) else b""
-    if row["crc"] != _checksum(row):
+def _contents(row: Columns) -> tuple[Record, Record, Fidelity]:
+    payload = row.record if isinstance(row.record, bytes) else b""
+    if row.crc != checksum(row):
         return _unreadable(row, payload, "the row does not fit its checksum: it was changed on disk")
-    if row["codec"] != FORMAT:
-        return _unreadable(row, payload, f"the codec {_text(row['codec'])[:100]!r} is not known")
+    if row.codec != FORMAT:
+        return _unreadable(row, payload, f"the codec {_text(row.codec)[:100]!r} is not known")
     try:
-        if row["fidelity"] != Fidelity.EXACT.value:
-            return json.loads(payload), _origin_in(row, UNKNOWN), Fidelity.OPAQUE
-        record = decode_record(payload)
-        return record, _origin_in(row, record), Fidelity.EXACT
+        fidelity = _fidelity_of(_text(row.fidelity))
+        record = json.loads(payload) if fidelity is Fidelity.OPAQUE else decode_record(payload)
+        return record, _origin_in(row, UNKNOWN if fidelity is Fidelity.OPAQUE else record), fidelity
     except (NotCodableError, ValueError, RecursionError) as exc:
         return _unreadable(row, payload, str(exc))
 
 
-def _origin_in(row: Row, record: Record) -> Record:
-    if row["origin_is"] == "record":
+def _origin_in(row: Columns, record: Record) -> Record:
+    if row.origin_is == "record":
         return record
-    if row["origin_is"] != "kept" or not isinstance(row["origin"], bytes):
+    if row.origin_is != "kept" or not isinstance(row.origin, bytes):
         return UNKNOWN
     try:
-        return decode_record(row["origin"])
+        return decode_record(row.origin)
     except NotCodableError:
         return UNKNOWN
 
 
-def _unreadable(row: Row, payload: bytes, reason: str) -> tuple[Record, Record, Fidelity]:
+def _unreadable(row: Columns, payload: bytes, reason: str) -> tuple[Record, Record, Fidelity]:
     head = payload[:_HEAD].decode("utf-8", "backslashreplace")
-    shown = {"opaque": reason, "type": _text(row["type"])[:_HEAD], "value": head}
+    shown = {"opaque": reason, "type": _text(row.type)[:_HEAD], "value": head}
     return shown, UNKNOWN, Fidelity.OPAQUE
 
 
-def _checksum(row: Row) -> int:
-    """Return the CRC of all that never changes in a row; SQLite itself does not notice a flipped bit in it."""
-    covered = "".join([_part(str(row[name])) for name in _IMMUTABLE[:-2]])
-    record, origin = row["record"], row["origin"]
-    crc = _continued(record if isinstance(record, bytes) else b"", crc32(covered.encode("utf-8", "backslashreplace")))
-    return _continued(origin if isinstance(origin, bytes) else _NO_ORIGIN, crc)
-
-
-def _part(text: str) -> str:
-    """Return *text* as the checksum covers it: with its length in bytes, so that no two rows look the same."""
-    return f"{len(text) if text.isascii() else len(text.encode('utf-8', 'backslashreplace'))}:{text}"
-
-
-def _continued(part: bytes, crc: int) -> int:
-    return crc32(part, crc32(b"%d:" % len(part), crc))
-
-
-def _state(row: Row, now: int) -> LetterState:
+def _state(row: Columns, now: int) -> LetterState:
     try:
-        state = LetterState(_text(row["state"]))
+        state = _state_of(_text(row.state))
     except ValueError:
         return LetterState.PARKED
-    overdue = state is LetterState.LEASED and _number(row["lease_until"]) <= now
+    overdue = state is LetterState.LEASED and _number(row.lease_until) <= now
     return LetterState.DEAD if overdue else state
 
 

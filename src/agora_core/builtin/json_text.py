@@ -41,7 +41,7 @@ def json_lines(records: Sequence[Record]) -> tuple[bytes, dict[int, Exception]]:
     try:
         return _ENCODER.encode_lines(records), {}
     except REFUSALS:
-        pass
+        pass  # one by one, to find out which of them
     lines: list[bytes] = []
     failed: dict[int, Exception] = {}
     for index, record in enumerate(records):

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
+from agora_core.builtin import sink_file
 from agora_core.builtin.json_text import json_lines
 from agora_core.builtin.line_position import sought
 from agora_core.builtin.line_reader import LineReader
 from agora_core.builtin.output_file import Mode, OutputFile, checked_mode
 from agora_core.builtin.own_thread import OwnThread
 from agora_core.builtin.paths import file_path
-from agora_core.builtin.sink_file import SinkFile
 from agora_core.builtin.source_options import OnBad, checked_encoding, checked_on_bad
 from agora_core.builtin.text_lines import Line, LineFile, LongLine
 from agora_core.spec.errors import ConfigError, PartialWriteError, RunError
@@ -192,7 +192,7 @@ class JsonlSink:
     def __init__(self, path: str | PathLike[str], *, mode: Mode = "append") -> None:
         self.path = file_path(path, "a JsonlSink")
         self.mode = checked_mode(mode)
-        self._file = SinkFile(self.path, self.mode)
+        self.file = sink_file.SinkFile(self.path, self.mode)
 
     @property
     def commits_at_close(self) -> bool:
@@ -201,30 +201,20 @@ class JsonlSink:
 
     async def open(self) -> None:
         """Open the file, with its directories; a last line that a crash has torn is ended."""
-        await self._file.open(end_torn_line)
+        await self.file.open(end_torn_line)
 
     async def write_batch(self, records: Sequence[Record]) -> None:
         """Write a line for each record; raise `PartialWriteError` for those that have no JSON."""
         lines, failed = json_lines(records)
         if lines:
-            await self._file.write(lines, count=len(records))
+            await self.file.write(lines, count=len(records))
         if failed:
             raise PartialWriteError(failed)
 
-    async def flush(self) -> None:
-        """Return when everything is on the disk."""
-        await self._file.flush()
-
-    async def close(self) -> None:
-        """End the file well."""
-        await self._file.close()
-
-    async def abort(self) -> None:
-        """End the file after a failure: a replacement is thrown away."""
-        await self._file.abort()
-
-    def __repr__(self) -> str:
-        return f"JsonlSink({str(self.path)!r}, mode={self.mode!r})"
+    flush = sink_file.flush
+    close = sink_file.close
+    abort = sink_file.abort
+    __repr__ = sink_file.shown
 
 
 def end_torn_line(file: OutputFile) -> None:

@@ -1,6 +1,7 @@
 """Dead letters as rows for any store: text, whole numbers, bytes; one codec and one checksum, wherever they lie."""
 
-from agora_core.builtin.dlq_rows import COLUMNS, Row, letter_of, log_with, row_of
+from agora_core.builtin.dlq_columns import COLUMNS, Row
+from agora_core.builtin.dlq_rows import letter_of, log_with, row_of
 from agora_core.spec.letters import DeadLetter, Failure
 
 LETTER_COLUMNS = COLUMNS

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 
-from agora_core.builtin.codec import as_json
-from agora_core.builtin.codec_description import describe
+from agora_core.builtin.installed_version import installed_version
+from agora_core.codec.description import describe
+from agora_core.codec.records import as_json
 from agora_core.spec.letters import (
     KEPT_FAILURES,
     UNKNOWN,
@@ -19,9 +20,12 @@ from agora_core.spec.letters import (
     LetterGroup,
     LetterQuery,
     LetterState,
+    LetterTally,
 )
 from agora_core.spec.system_clock import SystemClock
 from agora_core.spec.time import Clock
+
+_UNRESOLVED = (LetterState.DEAD, LetterState.LEASED, LetterState.PARKED)
 
 
 @dataclass(slots=True)
@@ -32,6 +36,9 @@ class _Entry:
 
 class MemoryDlq:
     """Keeps dead letters as long as it lives, opened or not. *clock* tells when leases are over."""
+
+    in_memory = True
+    """Other processes see nothing of it."""
 
     def __init__(self, *, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
@@ -47,7 +54,10 @@ class MemoryDlq:
 
     async def put(self, letters: Sequence[DeadLetter]) -> None:
         """Keep copies of *letters*; a uid that is there already is kept once, unchanged."""
-        await self.restore([replace(letter, lease_until=None) for letter in letters])
+        version = installed_version()
+        await self.restore(
+            [replace(each, lease_until=None, agora_version=each.agora_version or version) for each in letters]
+        )
 
     async def restore(self, letters: Sequence[DeadLetter]) -> None:
         """Keep copies of *letters* exactly as they are, leases too."""
@@ -85,19 +95,38 @@ class MemoryDlq:
         ]
         return sorted(counted, key=lambda group: (-group.count, group.pipeline_id, group.stage, group.error_type))
 
+    async def tallies(self) -> Sequence[LetterTally]:
+        """Return what the unresolved letters of each pipeline have been through, by their fidelity."""
+        groups: dict[tuple[str, Fidelity], list[tuple[_Entry, DeadLetter]]] = defaultdict(list)
+        for entry, letter in self._matching(LetterQuery(states=_UNRESOLVED)):
+            groups[letter.pipeline_id, letter.fidelity].append((entry, letter))
+        return [
+            LetterTally(
+                pipeline_id=pipeline_id,
+                fidelity=fidelity,
+                count=len(found),
+                attempts=sum(letter.attempts for _, letter in found),
+                retried=sum(bool(letter.attempts_log) for _, letter in found),
+                overdue=sum(entry.letter.state is not letter.state for entry, letter in found),
+            )
+            for (pipeline_id, fidelity), found in groups.items()
+        ]
+
     async def last_id(self) -> int:
         """Return the greatest id, or 0 when the store is empty."""
         return max(self._entries, default=0)
 
-    async def lease(self, query: LetterQuery, *, token: str, lasting: timedelta, limit: int) -> list[DeadLetter]:
+    async def lease(self, query: LetterQuery, *, token: str, lasting: timedelta, limit: int) -> Mapping[int, int]:
         """Take up to *limit* matching letters, the oldest first, under *token*; each counts an attempt."""
         dead = [entry for entry, letter in self._matching(query) if letter.state is LetterState.DEAD]
         until = self._clock.now() + lasting
+        leased = {}
         for entry in dead[: max(limit, 0)]:
             attempts = entry.letter.attempts + 1
             entry.letter = replace(entry.letter, state=LetterState.LEASED, attempts=attempts, lease_until=until)
             entry.token = token
-        return [_copied(entry.letter) for entry in dead[: max(limit, 0)]]
+            leased[entry.letter.id] = attempts
+        return leased
 
     async def resolve(self, ids: Sequence[int], *, token: str, state: LetterState, run_id: str = "") -> int:
         """Move the letters that *token* still holds to *state*; return how many were moved."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from agora_core.builtin.output_file import Mode, OutputFile
 from agora_core.builtin.own_thread import OwnThread
@@ -77,3 +78,31 @@ class SinkFile:
         if self._file is None:
             raise RunError(f"the sink of {both_ways(self._path)} is not open; call open() before it is written to")
         return self._file
+
+
+class FileSink(Protocol):
+    """A sink that has such a file. What all of them do alike is below: functions that they take for their methods."""
+
+    path: Path
+    mode: Mode
+    file: SinkFile
+
+
+async def flush(self: FileSink) -> None:
+    """Return when everything is on the disk."""
+    await self.file.flush()
+
+
+async def close(self: FileSink) -> None:
+    """End the file well: a replacement takes its place."""
+    await self.file.close()
+
+
+async def abort(self: FileSink) -> None:
+    """End the file after a failure: a replacement is thrown away."""
+    await self.file.abort()
+
+
+def shown(self: FileSink) -> str:
+    """Return the sink as it is written in Python."""
+    return f"{type(self).__name__}({str(self.path)!r}, mode={self.mode!r})"

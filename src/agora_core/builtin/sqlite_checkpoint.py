@@ -59,20 +59,34 @@ class CheckpointLock:
             if taken:
                 fcntl.flock(self._lock, fcntl.LOCK_UN)
 
+    @contextmanager
+    def excluding(self) -> Iterator[None]:
+        """Keep everyone out; raise `StoreError` when somebody goes on for longer than the busy time-out."""
+        if not self._take(fcntl.LOCK_EX, self._file.busy_timeout_seconds):
+            raise self._file.locked()
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
     def checkpoint_when_due(self, connection: sqlite3.Connection) -> None:
         """Make a checkpoint when the log is long and nobody writes; a reader or another process may put it off."""
         length = self._log.stat().st_size if self._log.exists() else 0
         if length < CHECKPOINT_AT:
             self._alarmed = False
             return
-        if self._take(fcntl.LOCK_EX, _PATIENCE_SECONDS if length >= ALARM_AT else 0):
+        self.checkpoint(connection, _PATIENCE_SECONDS if length >= ALARM_AT else 0)
+        if length >= ALARM_AT and not self._alarmed:
+            self._alarmed = True
+            log.warning("log of a store grows, a reader keeps it", extra={"path": str(self._log), "bytes": length})
+
+    def checkpoint(self, connection: sqlite3.Connection, patience: float = _PATIENCE_SECONDS) -> None:
+        """Make a checkpoint, unless somebody writes for longer than *patience* in seconds."""
+        if self._take(fcntl.LOCK_EX, patience):
             try:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             finally:
                 fcntl.flock(self._lock, fcntl.LOCK_UN)
-        if length >= ALARM_AT and not self._alarmed:
-            self._alarmed = True
-            log.warning("log of a store grows, a reader keeps it", extra={"path": str(self._log), "bytes": length})
 
     def _take(self, sort: int, patience: float) -> bool:
         end = time.monotonic() + patience

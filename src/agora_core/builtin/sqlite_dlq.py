@@ -1,7 +1,6 @@
 """`SqliteDlq`: dead letters in a SQLite file, durable when `put` returns, shared by processes."""
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -10,14 +9,25 @@ from time import sleep
 from typing import Any
 
 from agora_core.builtin import dlq_queries as queries
-from agora_core.builtin.codec_description import printable
-from agora_core.builtin.dlq_rows import COLUMNS, STORED, Stored, damage_in, letter_of, log_with, stored_of
-from agora_core.builtin.dlq_schema import APPLICATION_ID, SCHEMA, VERSION
+from agora_core.builtin.dlq_columns import COLUMNS
+from agora_core.builtin.dlq_rows import STORED, Stored, damage_in, letter_of, log_with, stored_of
+from agora_core.builtin.dlq_salvage import LETTERS
+from agora_core.builtin.dlq_schema import APPLICATION_ID, MIGRATIONS, SCHEMA, VERSION
+from agora_core.builtin.dlq_statistics import OF_LEASED, OF_SETTLED, TALLIES, groups_of, tallies_of
 from agora_core.builtin.sqlite_file import SqliteFile
-from agora_core.builtin.sqlite_moments import microseconds, moment
+from agora_core.builtin.sqlite_moments import microseconds
 from agora_core.builtin.sqlite_store import SqliteStore
+from agora_core.codec.description import printable
 from agora_core.spec.failpoints import reached
-from agora_core.spec.letters import Damage, DeadLetter, Failure, LetterGroup, LetterQuery, LetterState
+from agora_core.spec.letters import (
+    Damage,
+    DeadLetter,
+    Failure,
+    LetterGroup,
+    LetterQuery,
+    LetterState,
+    LetterTally,
+)
 from agora_core.spec.system_clock import SystemClock
 from agora_core.spec.time import Clock
 
@@ -54,12 +64,21 @@ class SqliteDlq:
                 application_id=APPLICATION_ID,
                 version=VERSION,
                 schema=SCHEMA,
+                migrations=MIGRATIONS,
                 busy_timeout_seconds=busy_timeout_seconds,
+                saved=(LETTERS,),
             )
         )
 
     def __repr__(self) -> str:
         return f"SqliteDlq({str(self.path)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether *other* is the same file, as far as its name tells."""
+        return isinstance(other, SqliteDlq) and self._place == other._place
+
+    def __hash__(self) -> int:
+        return hash(self._place)
 
     async def open(self) -> None:
         """Make the file, or refuse what is there with `ConfigError`; opens are counted."""
@@ -93,54 +112,53 @@ class SqliteDlq:
         def insert(connection: sqlite3.Connection) -> None:
             reached("before-letters-insert")
             for statement in queries.insertions(rows):
-                connection.execute(statement.sql, statement.parameters)
+                statement.run(connection)
             reached("after-letters-insert")
 
-        await self._store.write(insert, prepare=prepare)
+        await self._store.write(insert, prepare=prepare, is_new=True)
 
     async def find(self, query: LetterQuery, *, limit: int | None = None, after_id: int = 0) -> list[DeadLetter]:
         """Return the letters that match, by id."""
         now = self._now()
         statement = queries.find(query, now=now, limit=limit, after_id=after_id)
-        return await self._store.read(
-            lambda reader: [letter_of(row, now) for row in reader.execute(statement.sql, statement.parameters)]
-        )
+        return await self._store.read(lambda reader: [letter_of(row, now) for row in statement.run(reader)])
 
     async def count(self, query: LetterQuery) -> int:
         """Return how many letters match."""
         statement = queries.count(query, now=self._now())
-        return await self._store.read(lambda reader: _one(reader.execute(statement.sql, statement.parameters)))
+        return await self._store.read(lambda reader: _one(statement.run(reader)))
 
     async def stats(self) -> Sequence[LetterGroup]:
         """Return the counts of all letters by pipeline, stage, error type and state, largest first."""
         now = self._now()
         rows = await self._store.read(
             lambda reader: [
-                *reader.execute(queries.STATS_OF_SETTLED),
-                *reader.execute(queries.STATS_OF_LEASED, [now]),
+                *reader.execute(OF_SETTLED),
+                *reader.execute(OF_LEASED, [now]),
             ]
         )
-        return _groups(rows)
+        return groups_of(rows)
+
+    async def tallies(self) -> Sequence[LetterTally]:
+        """Return what the unresolved letters of each pipeline have been through, by their fidelity."""
+        now = self._now()
+        return tallies_of(await self._store.read(lambda reader: reader.execute(TALLIES, [now]).fetchall()))
 
     async def last_id(self) -> int:
         """Return the greatest id, or 0 when the store is empty."""
         return await self._store.read(lambda reader: _one(reader.execute(queries.LAST_ID)))
 
-    async def lease(self, query: LetterQuery, *, token: str, lasting: timedelta, limit: int) -> list[DeadLetter]:
+    async def lease(self, query: LetterQuery, *, token: str, lasting: timedelta, limit: int) -> Mapping[int, int]:
         """Take up to *limit* matching letters, the oldest first, under *token*; each counts an attempt."""
         dead = query.over(LetterState.DEAD)
         if dead is None:
-            return []
+            return {}
         now = self._now()
         until = now + min(lasting, _LONGEST_LEASE) // timedelta(microseconds=1)
         statement = queries.lease(dead, now=now, token=token, until=until, limit=limit)
-        rows = await self._store.write(lambda writer: writer.execute(statement.sql, statement.parameters).fetchall())
-        letters = await self._store.aside(lambda: [letter_of(row, now) for row in rows])
-        letters.sort(key=lambda letter: letter.id)
-        if lasting > timedelta(0):
-            return letters
-        # Whoever leases them holds them, however short the lease is.
-        return [replace(letter, state=LetterState.LEASED, lease_until=moment(until)) for letter in letters]
+        # On a full disk nothing new is begun: what was replayed could not be marked so, and would be doubled.
+        leased = await self._store.write(lambda writer: statement.run(writer).fetchall(), is_new=True)
+        return dict(sorted(leased))
 
     async def resolve(self, ids: Sequence[int], *, token: str, state: LetterState, run_id: str = "") -> int:
         """Move the letters that *token* still holds to *state*; return how many were moved."""
@@ -180,6 +198,10 @@ class SqliteDlq:
             query.of_resolved(), lambda bound: queries.purge(bound, now=now, limit=_CHANGED_AT_ONCE)
         )
 
+    async def troubles(self) -> Sequence[str]:
+        """Return what the file and its disk suffer from while it goes on, a sentence each."""
+        return await self._store.troubles()
+
     async def verify(self) -> Sequence[Damage]:
         """Read the whole file and every row, and return what is wrong with which; id 0 stands for the file."""
         said = await self._store.read(lambda reader: reader.execute("PRAGMA integrity_check(10)").fetchall())
@@ -196,7 +218,7 @@ class SqliteDlq:
 
     async def _page(self, after_id: int) -> list[tuple[Any, ...]]:
         page = queries.page(after_id, _READ_AT_ONCE)
-        return await self._store.read(lambda reader: reader.execute(page.sql, page.parameters).fetchall())
+        return await self._store.read(lambda reader: page.run(reader).fetchall())
 
     async def _move(self, query: LetterQuery | None, state: LetterState, note: str = "") -> int:
         if query is None:
@@ -212,9 +234,13 @@ class SqliteDlq:
         statement = change(replace(query, up_to_id=newest if query.up_to_id is None else min(query.up_to_id, newest)))
         total, done = 0, _CHANGED_AT_ONCE
         while done == _CHANGED_AT_ONCE:
-            done = await self._store.write(lambda writer: writer.execute(statement.sql, statement.parameters).rowcount)
+            done = await self._store.write(lambda writer: statement.run(writer).rowcount)
             total += done
         return total
+
+    @property
+    def _place(self) -> Path:
+        return self.path.absolute()
 
     def _now(self) -> int:
         return microseconds(self._clock.now())
@@ -229,26 +255,6 @@ def _give_back(writer: sqlite3.Connection, number: int, failure: Failure | None,
     else:
         writer.execute(queries.GIVE_BACK_FAILED, [log_with(held[0], failure), now, number])
     return True
-
-
-def _groups(rows: Sequence[tuple[str, str, str, str, int, int, int]]) -> list[LetterGroup]:
-    """Return a group for each set of rows with the same names: dead letters and those whose lease is over are one."""
-    parts = defaultdict(list)
-    for *names, count, oldest, newest in rows:
-        parts[tuple(names)].append((count, oldest, newest))
-    groups = [
-        LetterGroup(
-            pipeline_id=pipeline_id,
-            stage=stage,
-            error_type=error_type,
-            state=LetterState(state),
-            count=sum(count for count, _, _ in found),
-            oldest=moment(min(oldest for _, oldest, _ in found)),
-            newest=moment(max(newest for _, _, newest in found)),
-        )
-        for (pipeline_id, stage, error_type, state), found in parts.items()
-    ]
-    return sorted(groups, key=lambda group: (-group.count, group.pipeline_id, group.stage, group.error_type))
 
 
 def _one(cursor: sqlite3.Cursor) -> int:

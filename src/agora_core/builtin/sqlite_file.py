@@ -2,23 +2,28 @@
 
 import os
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
+from agora_core.builtin.sqlite_errors import BUSY, FORBIDDEN, code_of, is_damage, is_failing_disk, is_full
+from agora_core.builtin.sqlite_migrations import Migration
 from agora_core.builtin.sqlite_owners import holders
+from agora_core.builtin.sqlite_salvage import SavedTable
 from agora_core.spec.errors import AgoraError, ConfigError, StoreError
 
 OLDEST_SQLITE = (3, 37, 0)
 """The first SQLite with both STRICT tables and RETURNING."""
 
+Identity: TypeAlias = tuple[int, int]
+"""What tells a file from another one of the same name."""
+
 WAL_KEPT = 1 << 20
 """How long the write-ahead log stays after a checkpoint, in bytes."""
 
-FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
-"""The errors of files that this process may not write."""
-
-_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_MARKED = 80
+"""So many characters of a schema are like no other's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +36,16 @@ class SqliteFile:
     application_id: int
     version: int
     schema: str
+    migrations: Mapping[int, Migration] = field(default_factory=dict)
+    """What makes a file of the version before one of the version named."""
     busy_timeout_seconds: float
+    saved: Sequence[SavedTable] = ()
+    """What is worth saving out of a damaged one."""
+
+    @property
+    def marker(self) -> bytes:
+        """Return what stands near the beginning of each file of this kind: how its first table was made."""
+        return self.schema.strip()[:_MARKED].encode()
 
     @property
     def name(self) -> str:
@@ -70,7 +84,7 @@ class SqliteFile:
             check_same_thread=False,
         )
 
-    def identity(self) -> tuple[int, int] | None:
+    def identity(self) -> Identity | None:
         """Return what tells the file from another one of the same name; None when there is none."""
         try:
             found = self.path.stat()
@@ -82,21 +96,35 @@ class SqliteFile:
         """Return what *error* means for the store's user; *needed* bytes were to be written."""
         if isinstance(error, AgoraError):
             return error if isinstance(error, StoreError) else StoreError(str(error))
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        if code in _BUSY:
+        code = code_of(error)
+        if code in BUSY:
             return self.locked()
-        if code == sqlite3.SQLITE_FULL:
-            return StoreError(
-                f"the disk of {self.name} is full: {needed or 'some'} bytes more could not be written; free some "
-                "space, nothing that was acknowledged is lost"
-            )
-        if code in _DAMAGED:
+        if is_full(error, self.path):
+            return self.full(needed)
+        if is_damage(error):
             return StoreError(
                 f"{self.name} is damaged: {error}; move it away together with its '-wal' file, keep both for rescue"
             )
         if code in FORBIDDEN:
             return StoreError(f"{self.name} cannot be written: {error}; {self.permissions()}")
-        return StoreError(f"{self.name} failed: {type(error).__name__}: {error}")
+        failed = f"{self.name} failed: {type(error).__name__}: {error}"
+        if is_failing_disk(error):
+            failed += (
+                "; the disk does not do what it is told: look into the system's log, and move the file to a sound disk "
+                "while nobody uses it; nothing that was acknowledged is given up"
+            )
+        return StoreError(failed)
+
+    def unmended(self, error: Exception) -> StoreError:
+        """Return the error of a damaged file into whose place no new one could be put, because of *error*."""
+        return StoreError(f"{self.name} is damaged, and stays where it is: {self.explain(error)}")
+
+    def full(self, needed: int) -> StoreError:
+        """Return the error of a disk that has no room for *needed* bytes more."""
+        return StoreError(
+            f"the disk of {self.name} is full: {needed or 'some'} bytes more could not be written; free some "
+            "space, nothing that was acknowledged is lost"
+        )
 
     def locked(self) -> StoreError:
         """Return the error of a lock that was not let go in time."""

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from agora_core.builtin.sqlite_errors import is_everybodys
 from agora_core.spec.failpoints import reached
 
 Work: TypeAlias = Callable[[sqlite3.Connection], Any]
@@ -20,11 +21,13 @@ def weightless() -> int:
 class Job:
     """Something to be done inside a transaction, and who waits for it.
 
-    *prepare* is called before the transaction begins, and returns how many bytes will be written.
+    *prepare* is called before the transaction begins, and returns how many bytes will be written. *work* may be called
+    again when all that it did was undone. What *is_new* is refused on a full disk, so that the rest finds room.
     """
 
     work: Work
     prepare: Callable[[], int] = weightless
+    is_new: bool = False
     waiter: "Future[Any]" = field(default_factory=Future)
 
 
@@ -58,7 +61,8 @@ def _attempt(connection: sqlite3.Connection, job: Job) -> Done:
         done = Done(result=job.work(connection))
     # One caller's failure is its own: the other jobs of the transaction go on.
     except Exception as exc:
-        if not connection.in_transaction:  # SQLite has given up the whole transaction, as it may when a disk is full
+        # SQLite may have given up the whole transaction; or it is the disk that fails, or the file, and not this job.
+        if not connection.in_transaction or is_everybodys(exc):
             raise
         connection.execute("ROLLBACK TO job")
         done = Done(error=exc)

@@ -45,10 +45,13 @@ class Every:
         return f"every {' '.join(words)}"
 
     def next_start(self, now: datetime, last: Run | None) -> datetime | None:
-        """Return now for the first run, else the end of the *last* one and the interval."""
+        """Return now for the first run, else the end of the *last* one and the interval.
+
+        A run that ended later than it is *now* did so by a clock that was set back since: the interval begins now.
+        """
         if last is None:
             return now
-        ended = last.ended_at or last.started_at
+        ended = min(last.ended_at or last.started_at, now)
         try:
             return ended + self.interval
         except OverflowError:
@@ -60,6 +63,9 @@ class Every:
 @dataclass(frozen=True, slots=True)
 class Continuous:
     """At once after each run."""
+
+    spans: ClassVar = True
+    interval: ClassVar = timedelta(0)
 
     @property
     def summary(self) -> str:
@@ -73,7 +79,11 @@ class Continuous:
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """At once, until one run has ended well."""
+    """At once, until one run has ended well; each worker begins anew."""
+
+    forgets: ClassVar = True
+
+    spans: ClassVar = True
 
     @property
     def summary(self) -> str:

@@ -8,11 +8,29 @@ from typing import Any, TypeVar
 
 import click
 
-from agora_core.cli.options import Moment, project_options
+from agora_core.cli.dlq_selection import Selection
+from agora_core.cli.letter_conditions import Condition, parsed
+from agora_core.cli.options import AT_MOST, Moment, project_options
 from agora_core.spec.errors import ConfigError
 from agora_core.spec.letters import LetterQuery, LetterState
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Comparison(click.ParamType):  # type: ignore[type-arg]  # click took no argument here before 8.4
+    """A comparison of a field of a letter: `record.mag >= 4.5`, `error.message contains "timeout"`."""
+
+    name = "expr"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Condition:
+        """Return the comparison, checked."""
+        if isinstance(value, Condition):
+            return value
+        try:
+            return parsed(value)
+        except ConfigError as error:
+            self.fail(str(error))
+
 
 _FILTERS = (
     click.option("--id", "ids", type=click.IntRange(min=1), multiple=True, metavar="N", help="Letter N; repeatable."),
@@ -22,6 +40,15 @@ _FILTERS = (
     click.option("--error-type", metavar="T", help="Letters whose first error had this type, such as KeyError."),
     click.option("--since", type=Moment(), help="Letters that first failed then or later: 2018-02-07, 2h, 7d."),
     click.option("--until", type=Moment(), help="Letters that first failed before then."),
+    click.option(
+        "--where",
+        "conditions",
+        type=Comparison(),
+        multiple=True,
+        metavar="EXPR",
+        help="Letters that meet it, such as 'record.mag >= 4.5' or 'error.message contains \"timeout\"'; repeatable: "
+        "all must hold.",
+    ),
 )
 
 state_option = click.option(
@@ -32,7 +59,8 @@ state_option = click.option(
     help="Letters in this state.",
 )
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
-limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N letters.")
+limit_option = click.option("--limit", type=AT_MOST, metavar="N", help="At most N letters.")
+newest_option = click.option("--newest", is_flag=True, help="The newest first; without it the oldest.")
 
 
 def all_option(words: str) -> Callable[[Command], Command]:
@@ -71,8 +99,12 @@ def where_of(options: Mapping[str, Any]) -> Where:
     return Where(module=options["module"], config=options["config"], store=options["store"])
 
 
-def query_of(options: Mapping[str, Any], states: Sequence[LetterState] = (LetterState.DEAD,)) -> LetterQuery:
+def selection_of(options: Mapping[str, Any], states: Sequence[LetterState] = (LetterState.DEAD,)) -> Selection:
     """Return the filters among the *options* of a command, over letters in *states*."""
+    return Selection(query=_query_of(options, states), conditions=options["conditions"])
+
+
+def _query_of(options: Mapping[str, Any], states: Sequence[LetterState]) -> LetterQuery:
     since: datetime | None = options["since"]
     return LetterQuery(
         ids=options["ids"],

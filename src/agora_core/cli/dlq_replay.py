@@ -1,19 +1,21 @@
 """`agora dlq replay`."""
 
-from dataclasses import asdict
 from typing import Any
 
 import click
 
-from agora_core.cli.dlq_options import filter_options, limit_option, place_options, query_of, where_of
+from agora_core.cli.dlq_finding import Place
+from agora_core.cli.dlq_options import filter_options, limit_option, place_options, selection_of, where_of
 from agora_core.cli.dlq_places import in_places
-from agora_core.cli.endings import FAILED, REFUSED, Ended
-from agora_core.cli.json_output import say_json
+from agora_core.cli.dlq_transform import transform_of
+from agora_core.cli.endings import Ended
+from agora_core.cli.logs import log_to_stderr
 from agora_core.cli.options import Rate, json_option
-from agora_core.cli.printing import complain, counted, say
-from agora_core.cli.replaying import Job, Order, jobs_of, replay_all, total_of
-from agora_core.flow.replay import MAX_ATTEMPTS
-from agora_core.flow.replay_summary import ReplayMode, ReplaySummary
+from agora_core.cli.replay_shown import say_previews, say_report
+from agora_core.cli.replaying import Order, Report, preview_all, replay_all
+from agora_core.flow.replay_preview import ReplayPreview
+from agora_core.flow.replay_summary import ReplayMode
+from agora_core.flow.replay_terms import MAX_ATTEMPTS, ReplayTerms
 from agora_core.spec.errors import ConfigError
 
 
@@ -29,7 +31,21 @@ from agora_core.spec.errors import ConfigError
     help="pipeline: the source's record through the whole chain; resume: from the stage that failed on; "
     "sink: straight to the sink; auto: pipeline where the source's record is known, else resume.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say how many letters of which pipeline would be replayed.")
+@click.option(
+    "--transform",
+    metavar="M:FN",
+    help="Repair each record first: pkg.mod:fn or file.py:fn, called as fn(record) or fn(record, letter), returns the "
+    "record. What raises in it, or returns None, has failed again.",
+)
+@click.option(
+    "--allow-lossy",
+    is_flag=True,
+    help="Replay what did not come back exactly too, as it is or as --transform repairs it: records without their "
+    "secrets, mere descriptions, values of classes that are not known.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Only say what would be done; --transform is run, and nothing is written."
+)
 @click.option("--rate", type=Rate(), metavar="N/s", help="So many letters in a second at most: 100/s, 6000/m.")
 @click.option(
     "--max-attempts",
@@ -37,13 +53,15 @@ from agora_core.spec.errors import ConfigError
     default=MAX_ATTEMPTS,
     show_default=True,
     metavar="N",
-    help="Park letters that were tried so often.",
+    help="Park letters that were tried so often, the run that failed included.",
 )
 @json_option
 def replay(
     *,
     limit: int | None,
     mode: str,
+    transform: str | None,
+    allow_lossy: bool,
     dry_run: bool,
     rate: float | None,
     max_attempts: int,
@@ -53,58 +71,38 @@ def replay(
     """Send dead letters through their pipelines again.
 
     A letter counts as replayed only after the sink has acknowledged it; one that fails again keeps its number.
-    Exit codes: 0 all handled, 1 some failed again, 2 refused, 3 a store cannot be used.
+    Exit codes: 0 all handled, 1 some failed again or were parked, 2 refused, 3 a store cannot be used.
+    Ctrl+C ends it after what was begun and leaves the rest as it was; a second one cuts it.
     """
     where = where_of(options)
     if where.store is not None:
         raise ConfigError("--store names letters without their pipelines; replay them with --config or --module")
-    order = Order(
-        query=query_of(options),
-        mode=ReplayMode(mode),
-        limit=limit,
-        max_attempts=max_attempts,
-        rate=rate,
-        quiet=as_json,
-    )
+    log_to_stderr(style="console", level="warning")
+    selection = selection_of(options)
+
+    def order() -> Order:
+        # Made where the pipelines are loaded already, so that a function beside them is the one that they know.
+        terms = ReplayTerms(
+            query=selection.query,
+            mode=ReplayMode(mode),
+            limit=limit,
+            max_attempts=max_attempts,
+            rate=rate,
+            allow_lossy=allow_lossy,
+            transform=None if transform is None else transform_of(transform),
+        )
+        return Order(selection=selection, terms=terms, quiet=as_json)
+
+    async def look(places: list[Place]) -> dict[str, ReplayPreview]:
+        return await preview_all(places, order())
+
+    async def work(places: list[Place]) -> Report:
+        return await replay_all(places, order())
+
     if dry_run:
-        _say_plan(in_places(where, lambda places: jobs_of(places, order.query)), order, as_json=as_json)
+        say_previews(in_places(where, look), as_json=as_json)
         return
-    summaries = in_places(where, lambda places: replay_all(places, order))
-    _say_summaries(summaries, as_json=as_json)
-    total = total_of(summaries.values())
-    if total.failed or total.parked:
-        raise Ended(FAILED)
-    if total.refused:
-        raise Ended(REFUSED)
-
-
-def _say_plan(jobs: list[Job], order: Order, *, as_json: bool) -> None:
-    if as_json:
-        rows = [(job.pipeline_id, job.count, job.build is not None) for job in jobs]
-        say_json([{"pipeline_id": name, "letters": count, "known": known} for name, count, known in rows])
-        return
-    for job in jobs:
-        known = job.build is not None
-        would = f"would be replayed in mode {order.mode.value}" if known else "would be refused: no such pipeline here"
-        say(f"{job.pipeline_id}: {counted(job.count, 'dead letter')} {would}")
-    if not jobs:
-        say("no dead letters to replay")
-
-
-def _say_summaries(summaries: dict[str, ReplaySummary], *, as_json: bool) -> None:
-    if as_json:
-        say_json([{"pipeline_id": pipeline_id, **asdict(summary)} for pipeline_id, summary in summaries.items()])
-        return
-    for pipeline_id, summary in summaries.items():
-        say(f"{pipeline_id}: {_in_words(summary)}")
-        for reason in summary.reasons:
-            complain(f"agora: {pipeline_id}: refused: {reason}")
-    if not summaries:
-        say("no dead letters to replay")
-
-
-def _in_words(summary: ReplaySummary) -> str:
-    filtered = f" ({summary.filtered:,} of them filtered out)" if summary.filtered else ""
-    parts = [f"{summary.replayed:,} replayed{filtered}", f"{summary.failed:,} failed again"]
-    others = {"refused": summary.refused, "parked": summary.parked, "taken by another replay": summary.taken}
-    return ", ".join([*parts, *(f"{count:,} {what}" for what, count in others.items() if count)])
+    report = in_places(where, work)
+    say_report(report, as_json=as_json)
+    if report.exit_code:
+        raise Ended(report.exit_code)

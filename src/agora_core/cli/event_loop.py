@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from agora_core.cli.endings import Ended
+from agora_core.runner.unheard import listen
 
 Result = TypeVar("Result")
 
@@ -18,7 +19,9 @@ def run(coroutine: Coroutine[Any, Any, Result], *, signals: bool = True) -> Resu
     """Run *coroutine* on a loop of its own and return its result.
 
     SIGINT and SIGTERM cancel it, and end the command with 130 or 143, unless *signals* says that it hears them itself.
+    What is logged where the command has set up no log is written to standard error, with its data.
     """
+    listen()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from agora_core.builtin.codec import as_json
 from agora_core.cli.printing import counted, moment, say, shortened, table
+from agora_core.codec.records import as_json
 from agora_core.spec.letters import UNKNOWN, DeadLetter, LetterGroup, LetterState
 from agora_core.spec.records import Record
 
@@ -59,6 +59,8 @@ def letter_as_json(letter: DeadLetter) -> dict[str, object]:
         "resolved_at": moment(letter.resolved_at) if letter.resolved_at else None,
         "replayed_run_id": letter.replayed_run_id,
         "note": letter.note,
+        "agora_version": letter.agora_version,
+        "damage": letter.damage or None,
         "error": {"type": letter.error.type, "message": letter.error.message},
     }
 
@@ -70,8 +72,8 @@ def whole_letter_as_json(letter: DeadLetter) -> dict[str, object]:
         "error": asdict(letter.error),
         "last_error": asdict(letter.last_error) if letter.last_error else None,
         "attempts_log": [asdict(failure) for failure in letter.attempts_log],
-        "record": _shown(letter.record),
-        "origin": _shown(letter.origin),
+        "record": record_as_json(letter.record),
+        "origin": record_as_json(letter.origin),
     }
 
 
@@ -84,5 +86,6 @@ def _stage(letter: DeadLetter) -> str:
     return f"{letter.stage} ({letter.sink})" if letter.sink else letter.stage
 
 
-def _shown(record: Record) -> object:
+def record_as_json(record: Record) -> object:
+    """Return *record* as JSON values, or None where it is not known."""
     return None if record is UNKNOWN else as_json(record)

@@ -88,12 +88,12 @@ def _without_secrets(value: object) -> object:
 
 
 def _on_one_line(logger: object, method: str, event: Event) -> Event:
-    """Escape what could break the line or steer the terminal; a traceback alone keeps its lines."""
+    """Escape what could break the line or steer the terminal; tracebacks and stacks alone keep their lines."""
     return {key: _escaped(value, key) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def _escaped(value: str, key: str) -> str:
-    return "\n".join(map(plain, value.splitlines())) if key == "exception" else plain(value)
+    return "\n".join(map(plain, value.splitlines())) if key in ("exception", "stack") else plain(value)
 
 
 def _is_terminal(stream: IO[str] | None) -> bool:

@@ -24,6 +24,7 @@ def run_once(*, pipeline: ScheduledPipeline, max_records: int | None, as_json: b
         max_records=max_records or pipeline.max_records,
         max_consecutive_errors=1,
         run_timeout_seconds=pipeline.run_timeout_seconds,
+        isolation=pipeline.isolation,
     )
     pool = WorkerPool(engine="asyncio", graceful_shutdown_timeout=_GRACE_SECONDS)
     pool.register(alone)

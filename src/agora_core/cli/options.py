@@ -23,6 +23,21 @@ def project_options(command: Command) -> Command:
     return module(config(command))
 
 
+DEFAULT_STATE = Path(".agora/state.db")
+NO_STATE = "none"
+
+
+def state_option(command: Command) -> Command:
+    """Add `--state`: where what pipelines remember is kept."""
+    text = (
+        f"Where state is kept: a SQLite file, or {NO_STATE}; by default what the project names, else {DEFAULT_STATE}."
+    )
+    return click.option("--state", metavar="FILE", help=text)(command)
+
+
+AT_MOST = click.IntRange(1, 1_000_000_000)
+"""A number of things to show or to do: no store can be asked for more than it can count."""
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -36,12 +51,18 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # click took no argume
         if isinstance(value, datetime):
             return value
         try:
-            if ago := _SPAN.fullmatch(value):
-                return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+            if (ago := span(value)) is not None:
+                return datetime.now(UTC) - ago
             when = datetime.fromisoformat(value)
             return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is no moment; write 2018-02-07, 2018-02-07T10:30:00Z, or a span ago such as 2h or 7d")
+
+
+def span(text: str) -> timedelta | None:
+    """Return the span that *text* is, such as `90s` or `2h`, or None where it is none; may raise OverflowError."""
+    match = _SPAN.fullmatch(text)
+    return timedelta(**{_UNITS[match[2]]: float(match[1])}) if match else None
 
 
 class Rate(click.ParamType):  # type: ignore[type-arg]  # as above

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from agora_core.cli.replay_progress import Tell, done
+from agora_core.cli.replay_progress import Tell
 from agora_core.flow.replay_summary import ReplaySummary
 
 
@@ -18,6 +18,6 @@ def bar(pipeline_id: str, total: int) -> Iterator[Tell]:
         task = shown.add_task(pipeline_id, total=total)
 
         def tell(summary: ReplaySummary) -> None:
-            shown.update(task, completed=done(summary))
+            shown.update(task, completed=summary.ended)
 
         yield tell

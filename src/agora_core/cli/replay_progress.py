@@ -1,4 +1,4 @@
-"""Shows how far a replay is: a bar on a terminal where rich is installed, else a line now and then."""
+"""Shows on a terminal how far a replay is: a bar where rich is installed, else a line now and then."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -18,16 +18,11 @@ _bar: Callable[..., AbstractContextManager[Tell]] = late("agora_core.cli.replay_
 
 def progress(pipeline_id: str, total: int, *, quiet: bool) -> AbstractContextManager[Tell]:
     """Return a context whose value is to be told of each step of the replay of *total* letters."""
-    if quiet:
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
         return nullcontext(lambda summary: None)
-    if sys.stderr is not None and sys.stderr.isatty() and find_spec("rich") is not None:
+    if find_spec("rich") is not None:
         return _bar(pipeline_id=pipeline_id, total=total)
     return _lines(pipeline_id, total)
-
-
-def done(summary: ReplaySummary) -> int:
-    """Return of how many letters it is known what became of them."""
-    return summary.replayed + summary.failed + summary.refused + summary.parked + summary.taken
 
 
 @contextmanager
@@ -38,6 +33,6 @@ def _lines(pipeline_id: str, total: int) -> Iterator[Tell]:
         nonlocal last
         if monotonic() - last >= _LINE_SECONDS:
             last = monotonic()
-            complain(f"{pipeline_id}: {done(summary):,} of {total:,} dead letters")
+            complain(f"{pipeline_id}: {summary.ended:,} of {total:,} dead letters")
 
     yield tell

@@ -9,6 +9,7 @@ from types import TracebackType
 
 from agora_core.registry.explain import shown, told
 from agora_core.spec.errors import AgoraError, ConfigError
+from agora_core.spec.redaction import redact
 
 _OURS = Path(__file__).parents[1]
 
@@ -37,7 +38,8 @@ def users_code(doing: str) -> Iterator[None]:
 
 def _placed(error: AgoraError, doing: str) -> AgoraError:
     frame = _users_frame(error.__traceback__)
-    return ConfigError(f"{frame}: {error}") if frame else error
+    # Redacted as all that their code says: an error of ours may be theirs, and quote the address of a server.
+    return ConfigError(f"{frame}: {redact(str(error))}") if frame else error
 
 
 def described(error: BaseException) -> str:

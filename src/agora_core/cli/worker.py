@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from agora_core.cli.json_output import say_json
-from agora_core.cli.options import json_option, project_options
+from agora_core.cli.options import json_option, project_options, state_option
 from agora_core.cli.pipelines_listing import pipelines_as_json, say_pipelines
 from agora_core.cli.plugins_listing import plugins_as_json, say_plugins
 from agora_core.cli.printing import say
@@ -16,6 +17,7 @@ from agora_core.runner.pool import WorkerPool
 from agora_core.spec.errors import ConfigError
 from agora_core.spec.offers import late
 
+_state_of: Callable[..., Any] = late("agora_core.cli.states:state_of")
 _serve: Callable[..., None] = late("agora_core.cli.serving:serve")
 
 
@@ -31,6 +33,10 @@ _serve: Callable[..., None] = late("agora_core.cli.serving:serve")
     show_envvar=True,
     metavar="NAME",
     help="What runs the pipelines; `asyncio`, this process, by default.",
+)
+@state_option
+@click.option(
+    "--standby", is_flag=True, help="Where another worker runs on the same state, wait for its end, and take over."
 )
 @click.option(
     "--log-format",
@@ -54,6 +60,8 @@ def worker(
     health_port: int | None,
     health_host: str | None,
     engine: str | None,
+    state: str | None,
+    standby: bool,
     log_format: str,
     log_level: str,
 ) -> None:
@@ -70,6 +78,7 @@ def worker(
         return
     given = {"health_port": health_port, "health_host": health_host, "engine": engine}
     pool.override(**{name: value for name, value in given.items() if value is not None})
+    pool.override(state=_state_of(pool=pool, named=state), standby=standby or pool.settings.standby)
     _serve(pool=pool, style=log_format, level=log_level)
 
 

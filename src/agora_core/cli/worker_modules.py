@@ -24,15 +24,18 @@ EXAMPLE = """\
         return pool"""
 
 
-def load_module(name: str | None) -> ModuleType:
-    """Import the module *name* with the current directory, and its src/, before everything else."""
+def load_module(name: str | None, *, what: str = "the worker module") -> ModuleType:
+    """Import the module *name* with the current directory, and its src/, before everything else.
+
+    Errors call it *what* it is.
+    """
     here = Path.cwd()
     _importable_from(here, here / "src")
     if name is None:
-        return _from_file(default_worker(), "worker")
+        return _from_file(default_worker(), "worker", what)
     if name.endswith(".py") or "/" in name:
-        return _from_file(_existing_file(name), Path(name).stem)
-    return _from_name(name)
+        return _from_file(_existing_file(name, what), Path(name).stem, what)
+    return _from_name(name, what)
 
 
 def find_worker_file() -> Path | None:
@@ -50,11 +53,11 @@ def default_worker() -> Path:
     return found
 
 
-def _existing_file(name: str) -> Path:
+def _existing_file(name: str, what: str) -> Path:
     path = Path(name)
     if not path.is_file():
-        what = "it is a directory" if path.is_dir() else "no such file"
-        raise ConfigError(f"cannot load the worker module {name!r}: {what}")
+        problem = "it is a directory" if path.is_dir() else "no such file"
+        raise ConfigError(f"cannot load {what} {name!r}: {problem}")
     return path
 
 
@@ -64,13 +67,13 @@ def _importable_from(*directories: Path) -> None:
             sys.path.insert(0, str(directory))
 
 
-def _from_file(path: Path, name: str) -> ModuleType:
+def _from_file(path: Path, name: str, what: str) -> ModuleType:
     """Import exactly this file, whatever else is called like it."""
     _importable_from(path.resolve().parent)
     known_as = name if name == "worker" or name not in sys.modules else f"agora_worker_{name}"
     spec = spec_from_file_location(known_as, path.resolve())
     if spec is None or spec.loader is None:
-        raise ConfigError(f"cannot load the worker module {str(path)!r}: it is no Python file")
+        raise ConfigError(f"cannot load {what} {str(path)!r}: it is no Python file")
     module = module_from_spec(spec)
     sys.modules[known_as] = module
     with users_code(f"while {shown(path)} is imported"):
@@ -78,7 +81,7 @@ def _from_file(path: Path, name: str) -> ModuleType:
     return module
 
 
-def _from_name(name: str) -> ModuleType:
+def _from_name(name: str, what: str) -> ModuleType:
     with users_code(f"while {name} is imported"):
         try:
             return import_module(name)
@@ -88,7 +91,7 @@ def _from_name(name: str) -> ModuleType:
             missing = error.name
     hint = f"; a config is given as --config {name}" if name.endswith(".toml") else did_you_mean(name, _modules_here())
     raise ConfigError(
-        f"no module named {missing!r} for the worker module {name!r}; it is looked for in {Path.cwd()}, its src/ and "
+        f"no module named {missing!r} for {what} {name!r}; it is looked for in {Path.cwd()}, its src/ and "
         f"the installed packages{hint}"
     )
 

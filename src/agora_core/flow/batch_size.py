@@ -1,5 +1,7 @@
 """How many records make a batch: few while a pipeline is slow or unknown, many while it is quick."""
 
+from collections.abc import Sequence
+
 from agora_core.flow.weight import weight_of
 from agora_core.spec.records import Record
 
@@ -22,6 +24,7 @@ class BatchSize:
         self._wanted = most
         self._most_bytes = most_bytes
         self._unweighed = 0
+        self._is_weighed = False
 
     def learn(self, count: int, seconds: float) -> None:
         """Take into account that *count* records took *seconds* where they go one by one."""
@@ -31,6 +34,11 @@ class BatchSize:
         elif projected > BATCH_SECONDS:
             self.now = max(1, int(BATCH_SECONDS / seconds * count))
 
+    def weigh_first(self, records: Sequence[Record]) -> None:
+        """Weigh one of *records*, a list that the source made as long as it liked, if none was weighed before."""
+        if not self._is_weighed and records:
+            self.weigh(records[0])
+
     def weigh(self, sample: Record) -> None:
         """Take into account how much memory a record takes up; *sample* is one of a batch, looked at now and then."""
         # Each is weighed while the batches grow, so that they never grow too heavy.
@@ -38,6 +46,7 @@ class BatchSize:
             self._unweighed += 1
             return
         self._unweighed = 0
+        self._is_weighed = True
         self.affordable = max(1, self._most_bytes // weight_of(sample))
         self.most = min(self._wanted, self.affordable)
         self.now = min(self.now, self.most)

@@ -3,7 +3,7 @@
 from typing import NamedTuple, Protocol
 
 from agora_core.flow.failures import failure_of
-from agora_core.spec.letters import Failure
+from agora_core.spec.letters import UNKNOWN, Failure
 from agora_core.spec.records import Record
 
 
@@ -42,6 +42,8 @@ class Casualties:
         self.by_place: dict[int, list[Casualty]] = {}
         self.over: BaseException | None = None
         self.over_stage = ""
+        self.over_place = 0
+        self.over_record: Record = UNKNOWN
 
     def add(
         self, place: int, stage: str, record: Record, error: BaseException, *, is_intact: bool, sink: str = ""
@@ -53,6 +55,7 @@ class Casualties:
         if known is None:
             if self.allowed is not None and len(self.by_place) >= self.allowed:
                 self.over, self.over_stage = error, f"{stage} ({sink})" if sink else stage
+                self.over_place, self.over_record = place, record
                 return False
             known = self.by_place[place] = []
         # Made at once: to keep the exception would keep the frames that it passed, and their records.

@@ -1,5 +1,6 @@
 """Takes a batch through the stages: each run of stages that go record by record is one loop."""
 
+from collections import Counter
 from collections.abc import Sequence
 from inspect import isawaitable
 from itertools import groupby
@@ -26,21 +27,32 @@ class Leg(Protocol):
 class Chain:
     """Stages of one run. What is given to *dead* is never given to a stage again, and no record twice to one stage.
 
-    The first chain behind the source looks for the records that the source could not understand.
+    The first chain behind the source looks for the records that the source could not understand. *filtered* counts
+    what each stage filters out, by its name.
     """
 
     def __init__(
-        self, stages: Sequence[Stage], context: Context, governor: LoopShare, *, is_first: bool = True
+        self,
+        stages: Sequence[Stage],
+        context: Context,
+        governor: LoopShare,
+        *,
+        is_first: bool = True,
+        filtered: Counter[str] | None = None,
     ) -> None:
+        self.takes_batches = any(stage.takes_batches for stage in stages)
+        """Whether a stage is given lists, so that one record may fail others."""
         self._legs: list[Leg] = []
+        filtered = Counter() if filtered is None else filtered
         if is_first and (not stages or stages[0].takes_batches):
-            self._legs.append(RecordLeg((), context, Turns(governor), is_first=True))
+            self._legs.append(RecordLeg((), context, Turns(governor), is_first=True, filtered=filtered))
         for takes_batches, group in groupby(stages, key=lambda stage: stage.takes_batches):
             if takes_batches:
-                self._legs += [BatchLeg(stage, context, Turns(governor)) for stage in group]
+                self._legs += [BatchLeg(stage, context, Turns(governor), filtered) for stage in group]
             else:
                 leads = is_first and not self._legs
-                self._legs.append(RecordLeg(tuple(group), context, Turns(governor), is_first=leads))
+                leg = RecordLeg(tuple(group), context, Turns(governor), is_first=leads, filtered=filtered)
+                self._legs.append(leg)
 
     async def run(self, before: Passage, dead: Dead) -> Passage:
         """Take the values of *before* through all stages; failures go to *dead*, and end the batch when it says so."""
@@ -53,12 +65,15 @@ class Chain:
 class RecordLeg:
     """Stages that take one record at a time, as one loop."""
 
-    def __init__(self, stages: Sequence[Stage], context: Context, turns: Turns, *, is_first: bool) -> None:
+    def __init__(
+        self, stages: Sequence[Stage], context: Context, turns: Turns, *, is_first: bool, filtered: Counter[str]
+    ) -> None:
+        self._filtered = filtered
         self._stages = stages
         self._context = context
         self._turns = turns
         self._is_first = is_first
-        self._quick = self._fused(wary=False)
+        self._quick = fuse(stages, context, wary=False)
         self._wary: Fused | None = None
 
     async def run(self, before: Passage, dead: Dead) -> Passage:
@@ -76,15 +91,15 @@ class RecordLeg:
             await fused.run(records, *lists, trip.fail, trip.bad)
             turns.done(len(records))
             begin += stride
+        for stage, dropped in zip(self._stages, through.dropped, strict=True):
+            if dropped:
+                self._filtered[stage.name] += len(dropped)
         return through
 
     def _for_bad_records(self) -> Fused:
         if self._wary is None:
-            self._wary = self._fused(wary=True)
+            self._wary = fuse(self._stages, self._context, wary=True)
         return self._wary
-
-    def _fused(self, *, wary: bool) -> Fused:
-        return fuse(self._stages, self._context, wary=wary, watches=True)
 
 
 class _Trip:
@@ -97,7 +112,7 @@ class _Trip:
         self._stages = stages
         self._before = before
         self._dead = dead
-        self.through = Through(before, may_change=bool(fused.text.given[-1]))
+        self.through = Through(before, may_change=bool(fused.text.given[-1]), stages=len(stages))
         self.is_over = False
         """Whether more records died than may; what came through before may go on."""
 
@@ -133,7 +148,8 @@ class _Trip:
 class BatchLeg:
     """A stage that takes lists."""
 
-    def __init__(self, stage: Stage, context: Context, turns: Turns) -> None:
+    def __init__(self, stage: Stage, context: Context, turns: Turns, filtered: Counter[str]) -> None:
+        self._filtered = filtered
         self._stage = stage
         self._context = context
         self._turns = turns
@@ -143,20 +159,32 @@ class BatchLeg:
         through = Through(before, may_change=True)
         if not before.values:
             return through
-        await self._turns.give()
+        turns, begin, goes_on = self._turns, 0, True
+        await turns.give()
         answers = await self._answers(before.values)
-        for index, answer in enumerate(answers):
+        while begin < len(answers) and goes_on:
+            end = min(begin + await turns.give(), len(answers))
+            goes_on = self._part(range(begin, end), answers, before, through, dead)
+            turns.done(end - begin)
+            begin = end
+        return through
+
+    def _part(self, indexes: range, answers: Sequence[Record], before: Passage, through: Through, dead: Dead) -> bool:
+        """Take the answers at *indexes* for what they are; return whether the batch may go on."""
+        for index in indexes:
+            answer = answers[index]
             if isinstance(answer, BaseException):  # `gather(return_exceptions=True)` gives CancelledError too
                 value = before.values[index]
                 place, is_intact = before.places[index], before.is_intact(index)
                 if not dead.add(place, self._stage.name, value, answer, is_intact=is_intact):
-                    break
+                    return False
                 through.failed.append(index)
             elif answer is None:
-                through.dropped.append(len(through.values))
+                through.dropped[0].append(len(through.values))
+                self._filtered[self._stage.name] += 1
             else:
                 through.values.append(answer)
-        return through
+        return True
 
     async def _answers(self, values: list[Record]) -> Sequence[Record]:
         try:

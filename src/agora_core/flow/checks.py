@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from os import PathLike
 
 from agora_core.flow.delivery_config import DeliveryConfig
+from agora_core.flow.keys import takes_keys
 from agora_core.spec.errors import ConfigError
 
 MOST_AT_ONCE = 10_000
@@ -76,6 +77,7 @@ def check_sinks(sinks: tuple[object, ...]) -> None:
         if isinstance(sink, type) or not _has(sink, "write", "write_batch"):
             problem = "is not a sink: it has no write(record) or write_batch(records)"
             raise ConfigError(f"{_shown(sink)} {problem}{_sink_hint(sink)}")
+        takes_keys(sink)  # refuses what it cannot be given
 
 
 def check_config(config: object) -> None:

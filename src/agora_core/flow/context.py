@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from agora_core.spec.letters import DeadLetter
+from agora_core.spec.typed_values import RecordCodec
 
 
 class LoopShare(Protocol):
@@ -39,5 +40,7 @@ class RunContext:
     """Called with every dead letter, after the store has kept it."""
     now: Callable[[], datetime] = utc_now
     """Tells when a record died."""
+    codecs: tuple[RecordCodec, ...] = ()
+    """What plugins offer for values in dead letters, behind the pipeline's own."""
     governor: LoopShare | None = None
     """Shares the event loop among the runs that have the same one; None for a run that is alone in its loop."""

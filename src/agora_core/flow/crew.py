@@ -1,10 +1,9 @@
 """A stage that is in several records at a time: workers that wait for it side by side, and the order kept."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable
 from inspect import isawaitable
-from itertools import islice, takewhile
 from time import perf_counter
 
 from agora_core.flow.batch_size import BatchSize
@@ -14,9 +13,10 @@ from agora_core.flow.context import LoopShare
 from agora_core.flow.head import Batch, Head
 from agora_core.flow.stages import Stage
 from agora_core.flow.tickets import CrewBatch, Failed, Pending, Ticket
+from agora_core.flow.turns import Turns
+from agora_core.flow.window import Window
 from agora_core.spec.errors import LeaseLostError
-from agora_core.spec.letters import UNKNOWN, NoRecord
-from agora_core.spec.records import Context, Position
+from agora_core.spec.records import Context
 
 _ROOM = 4
 """So many times its concurrency a stage may hold, so that one slow record does not keep the workers from others."""
@@ -39,7 +39,9 @@ class Crew:
         governor: LoopShare,
         size: BatchSize,
         snapshot: bool,
+        filtered: Counter[str],
     ) -> None:
+        self._filtered = filtered
         self._head = head
         self._before = before
         self._stage = stage
@@ -50,10 +52,9 @@ class Crew:
         self._size = size
         self._snapshot = snapshot
         self._most = stage.concurrency * _ROOM
-        self._window: deque[Ticket] = deque()
-        """Every record that has entered, until it has left and all before it have."""
-        self._left: deque[Ticket] = deque()
-        """Those that are done and may leave, where the order does not matter."""
+        self._turns = Turns(governor)
+        """Of those that take what has been through."""
+        self._window = Window(ordered=stage.ordered)
         self._todo: deque[Ticket] = deque()
         self._inside = 0
         self._idle: deque[asyncio.Future[None]] = deque()
@@ -108,21 +109,14 @@ class Crew:
         """Return what is done, or None at the end; raise what a task of the crew raised."""
         if self._problem is not None:
             raise self._problem
-        tickets = self._leaving()
+        tickets, position = self._window.leave(self._size.most)
         if not tickets:
             return None
         self._inside -= len(tickets)
-        position: Position | NoRecord = UNKNOWN
-        for ticket in tickets:
-            ticket.is_taken = True
-        while self._window and self._window[0].is_taken:
-            first = self._window.popleft()
-            if not isinstance(first.position, NoRecord):
-                position = first.position
         _wake(self._roomy)
         copies = [ticket.copy for ticket in tickets] if self._snapshot else None
         records = [ticket.record for ticket in tickets]
-        return CrewBatch(records=records, position=position, copies=copies, tickets=tickets)
+        return CrewBatch(records=records, position=position, copies=copies, tickets=tickets, turns=self._turns)
 
     def stop(self) -> None:
         """Read no more; what was read can still be taken."""
@@ -140,16 +134,10 @@ class Crew:
                 task.cancel()  # it took too long to let go, or this run is to end now
             raise
 
-    def _leaving(self) -> list[Ticket]:
-        most = self._size.most
-        if self._stage.ordered:
-            return list(takewhile(_is_done, islice(self._window, most)))
-        return [self._left.popleft() for _ in range(min(most, len(self._left)))]
-
     def _may_take(self) -> bool:
         if self._problem is not None or (self._fed and not self._inside):
             return True
-        return bool(self._window and self._window[0].is_done) if self._stage.ordered else bool(self._left)
+        return self._window.may_leave
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         """Do a task's *work*; what it raises is raised in the run."""
@@ -171,7 +159,8 @@ class Crew:
         """Bring the source's records through the stages before, and let them in as there is room."""
         loop, head = asyncio.get_running_loop(), self._head
         while not self._closed:
-            while self._inside >= max(self._stage.concurrency, min(self._most, self._size.affordable)):
+            most = max(self._stage.concurrency, min(self._most, self._size.affordable))
+            while self._inside >= most:
                 self._roomy = loop.create_future()
                 await self._roomy
             await head.ready(None)
@@ -189,7 +178,7 @@ class Crew:
             batch.snapshot()
         dead = Pending()
         began = perf_counter()
-        passage = await self._before.run(batch.enter(dead), dead)
+        passage = await self._before.run(await batch.enter(dead), dead)
         self._size.learn(len(batch.records), perf_counter() - began)
         self._size.weigh(batch.records[-1])
         tickets = [Ticket(record) for record in batch.records]
@@ -202,8 +191,7 @@ class Crew:
             tickets[place].is_intact = passage.is_intact(index)
         for place, failed in dead.by_place.items():
             tickets[place].failed = failed
-        tickets[-1].position = batch.position
-        self._window += tickets
+        self._window.enter(tickets, batch.position)
         for ticket in tickets:
             if ticket.passes:
                 self._todo.append(ticket)
@@ -239,6 +227,7 @@ class Crew:
                 result = await result
             if stage.selects:
                 ticket.passes = bool(result)
+                self._filtered[stage.name] += not ticket.passes
                 return
         except LeaseLostError:
             raise
@@ -247,20 +236,14 @@ class Crew:
             ticket.passes = False
             return
         ticket.passes = result is not None
+        self._filtered[stage.name] += not ticket.passes
         ticket.value = result
         ticket.is_intact = ticket.is_intact and result is not ticket.record
 
     def _done(self, ticket: Ticket) -> None:
-        ticket.is_done = True
-        if not self._stage.ordered:
-            self._left.append(ticket)
+        self._window.done(ticket)
+        if self._arrived is not None and self._window.may_leave:
             _wake(self._arrived)
-        elif self._window[0].is_done:
-            _wake(self._arrived)
-
-
-def _is_done(ticket: Ticket) -> bool:
-    return ticket.is_done
 
 
 def _wake(sleeper: asyncio.Future[None] | None) -> None:

@@ -1,11 +1,19 @@
 """How a pipeline delivers: batches, time-outs, and what becomes of records that fail."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from math import isfinite
 
 from agora_core.spec.errors import ConfigError, did_you_mean
 from agora_core.spec.letters import DlqStore
+from agora_core.spec.records import Record
 from agora_core.spec.state import StateStore
+from agora_core.spec.typed_values import RecordCodec
+
+_LONGEST_NAME = 100
+_MOST_DAYS = 36_525
+"""A century."""
 
 ON_BATCH_ERROR = ("auto", "bisect", "dlq_all", "fail")
 
@@ -44,6 +52,18 @@ class DeliveryConfig:
     """Errors of a sink that mean the record even where they would fail the run, such as ConnectionError."""
     snapshot: bool = False
     """Whether each record is copied before the first middleware, so that dead letters have the source's record."""
+    record_types: tuple[type, ...] = ()
+    """Classes of which a replay may make records again, beside those that the pipeline's own code names."""
+    codecs: tuple[RecordCodec, ...] = ()
+    """They keep values in dead letters that have no other way into a store; before those of the plugins."""
+    redactor: Callable[[Record], Record] | None = None
+    """Returns a record without its secrets, such as `agora.mask("password")`; dead letters are kept as it leaves them.
+
+    It must not change what it is given: it returns the same object where there is no secret, else a copy.
+    """
+
+    keep_resolved_days: float | None = 30.0
+    """How long a worker keeps dead letters that were replayed or discarded; None for ever. Others never expire."""
 
     def __post_init__(self) -> None:
         _check_whole("batch_size", self.batch_size, least=1)
@@ -55,9 +75,12 @@ class DeliveryConfig:
         _check_number("close_timeout_seconds", self.close_timeout_seconds)
         if self.max_dead_ratio is not None:
             _check_number("max_dead_ratio", self.max_dead_ratio, zero=True, most=1)
+        if self.keep_resolved_days is not None:
+            _check_number("keep_resolved_days", self.keep_resolved_days, zero=True, most=_MOST_DAYS)
         self._check_choices()
         _check_store("dlq", self.dlq, method="put", example="SqliteDlq('dead.db')")
         _check_store("checkpoint", self.checkpoint, method="save_checkpoint", example="SqliteState('state.db')")
+        self._check_care()
 
     def _check_choices(self) -> None:
         if self.on_batch_error not in ON_BATCH_ERROR:
@@ -69,6 +92,42 @@ class DeliveryConfig:
         kinds = self.dead_letter_on
         if not isinstance(kinds, tuple) or not all(isinstance(k, type) and issubclass(k, Exception) for k in kinds):
             raise ConfigError(f"dead_letter_on must be a tuple of exception classes, not {kinds!r}")
+
+    def codecs_with(self, others: Iterable[RecordCodec]) -> tuple[RecordCodec, ...]:
+        """Return the codecs, and those of the *others* that have other names."""
+        own = {codec.name for codec in self.codecs}
+        return (*self.codecs, *(codec for codec in others if codec.name not in own))
+
+    def _check_care(self) -> None:
+        kinds = self.record_types
+        if not isinstance(kinds, tuple) or not all(isinstance(kind, type) for kind in kinds):
+            raise ConfigError(f"record_types must be a tuple of classes, such as (Order,), not {kinds!r}")
+        if not isinstance(self.codecs, tuple):
+            raise ConfigError(f"codecs must be a tuple of codecs, such as (MyCodec(),), not {self.codecs!r}")
+        for codec in self.codecs:
+            check_codec(codec)
+        names = [codec.name for codec in self.codecs]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ConfigError(f"two codecs have the name {twice!r}, by which what they kept is found again")
+        if self.redactor is not None and not callable(self.redactor):
+            raise ConfigError(f"redactor must be a function of one record, not {self.redactor!r}")
+        if iscoroutinefunction(self.redactor):
+            raise ConfigError("redactor must be a plain function of one record; it is async")
+
+
+def check_codec(codec: object) -> None:
+    """Refuse what cannot keep values in dead letters."""
+    if isinstance(codec, type):
+        raise ConfigError(f"a codec was given as the class {codec.__name__}; make one of it: {codec.__name__}()")
+    name = getattr(codec, "name", None)
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME:
+        raise ConfigError(
+            f"a codec needs a name of 1 to {_LONGEST_NAME} characters, such as 'arrow/1'; {codec!r} has {name!r}"
+        )
+    for method in ("encode", "decode", "same"):
+        if not callable(getattr(codec, method, None)):
+            raise ConfigError(f"the codec {name!r} has no method {method}()")
 
 
 def _check_whole(name: str, value: object, *, least: int) -> None:

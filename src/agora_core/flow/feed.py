@@ -16,6 +16,8 @@ class Feed:
     name: str
     lists: bool
     iterator: AsyncIterator[Any] | Iterator[Any]
+    whole: list[Record] | None = None
+    """The records, where the source gave all of them as a list: its position is behind the last of them already."""
 
     def listed(self, given: object) -> list[Record]:
         """Return what the source gave as a list, which may be the source's own; raise if it is none."""
@@ -55,7 +57,8 @@ class Asked(NamedTuple):
     def plain_feed(self, given: object) -> Feed:
         """Return what was *given* as records to be iterated over."""
         called = f"{self.source}.{self.method}()"
-        return Feed(name=self.source, lists=self.lists, iterator=_iterator(given, called))
+        whole = given if type(given) is list and not self.lists else None
+        return Feed(name=self.source, lists=self.lists, iterator=_iterator(given, called), whole=whole)
 
 
 def ask(source: Source, *, size: int, limit: int | None) -> Asked:

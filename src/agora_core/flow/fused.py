@@ -31,8 +31,8 @@ class Fused(NamedTuple):
     text: Text
 
 
-def fuse(stages: Sequence[Stage], context: Context, *, wary: bool, watches: bool) -> Fused:
-    """Return *stages* as one loop; see `text_of` for *wary* and *watches*."""
+def fuse(stages: Sequence[Stage], context: Context, *, wary: bool) -> Fused:
+    """Return *stages* as one loop; a *wary* one looks for bad records."""
     shapes: list[Shape] = []
     given: list[object] = []
     fresh = False
@@ -41,7 +41,7 @@ def fuse(stages: Sequence[Stage], context: Context, *, wary: bool, watches: bool
         shapes.append(_shape(stage, inline))
         given += [stage.call] if inline is None else inline.constants
         fresh = inline is not None and (fresh or any("@out" in line for line in inline.lines))
-    text, code = _compiled(tuple(shapes), wary, watches)
+    text, code = _compiled(tuple(shapes), wary)
     plain: set[type] = set(_PLAIN)
     parts = {
         "BadRecord": BadRecord,
@@ -64,8 +64,8 @@ def _shape(stage: Stage, inline: Inline | None) -> Shape:
 
 
 @lru_cache(maxsize=1024)
-def _compiled(shapes: tuple[Shape, ...], wary: bool, watches: bool) -> tuple[Text, CodeType]:  # a cache's key
-    text = text_of(shapes, wary=wary, watches=watches)
+def _compiled(shapes: tuple[Shape, ...], wary: bool) -> tuple[Text, CodeType]:  # a cache's key
+    text = text_of(shapes, wary=wary)
     name = f"<agora chain {sha256(text.source.encode()).hexdigest()[:12]}>"
     # So that tracebacks and debuggers can show it.
     linecache.cache[name] = (len(text.source), None, text.source.splitlines(keepends=True), name)

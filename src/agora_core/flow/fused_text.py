@@ -6,7 +6,6 @@ from functools import partial
 from typing import NamedTuple
 
 _PLACEHOLDER = re.compile(r"@(in|out|skip|[0-9]+|[a-z])\b")
-_SKIP = "dropped.append(len(kept)); continue"
 
 
 class Shape(NamedTuple):
@@ -36,22 +35,24 @@ class Text(NamedTuple):
     """For each stage, and last for the end of the chain, the variables that functions gave before it."""
 
 
-def text_of(shapes: Sequence[Shape], *, wary: bool, watches: bool) -> Text:
+def text_of(shapes: Sequence[Shape], *, wary: bool) -> Text:
     """Return the loop over stages of these shapes.
 
-    A *wary* one looks for bad records. One that *watches* tells of records that a function gave back, perhaps changed,
-    where what comes out at the end does not show it.
+    A *wary* one looks for bad records. Each tells of records that a function gave back, perhaps changed, where what
+    comes out at the end does not show it.
     """
     writer = _Writer()
     for number, shape in enumerate(shapes):
         writer.stage(number, shape)
-    writer.end(watches=watches)
+    writer.end()
     body = writer.body
+    drops = ", ".join(f"drop{number}" for number in range(len(shapes)))
     names = "".join(f", r{number}" for number in range(1, writer.variable + 1))
     head = [
         f"async def run(batch, kept, dropped, touched, fail, bad, {', '.join((*PARTS, *writer.parameters))}):",
         *([f"    {names[2:].replace(', ', ' = ')} = None"] if names else []),
         *([f"    {' = '.join(writer.types)} = None"] if writer.types else []),
+        *([f"    {drops}, = [each.append for each in dropped]"] if shapes else []),
         "    for r0 in batch:",
         *(["        if type(r0) is BadRecord:", "            if bad(r0):", "                continue"] if wary else []),
         *(["            break"] if wary else []),
@@ -109,10 +110,10 @@ class _Writer:
         gave = (self.variable,) if self.variable > before and not shape.lines else ()
         self.given.append((*self.given[-1], *gave))
 
-    def end(self, *, watches: bool) -> None:
+    def end(self) -> None:
         last = self.variable
         handed_on = [f"r{number} is r0" for number in self.given[-1] if number != last]
-        if watches and handed_on:
+        if handed_on:
             self.body.append((-1, f"if ({' or '.join(handed_on)}) and r{last} is not r0:"))
             self.body.append((-1, "    touched.append(r0)"))
         self.body.append((-1, f"kept.append(r{last})"))
@@ -126,42 +127,47 @@ class _Writer:
         self.variable += 1
         new, kind = f"r{self.variable}", f"t{number}"
         if shape.is_async:
-            return [f"{new} = await {asked}", f"if {new} is None:", f"    {_SKIP}"]
+            return [f"{new} = await {asked}", f"if {new} is None:", f"    {_skip(number)}"]
         # What the function gives is mostly of the type that it gave last, and then there is nothing to ask.
         self.types.append(kind)
         return [
             f"{new} = {asked}",
             f"if type({new}) is not {kind}:",
             f"    if {new} is None:",
-            f"        {_SKIP}",
+            f"        {_skip(number)}",
             f"    {kind} = type({new})",
             f"    if {kind} not in plain:",
             f"        {kind} = None",
             f"        if waits({new}):",
             f"            {new} = await {new}",
             f"            if {new} is None:",
-            f"                {_SKIP}",
+            f"                {_skip(number)}",
         ]
 
     def _select(self, number: int, shape: Shape) -> list[str]:
         asked = self._asked(number, shape)
         if shape.is_async:
-            return [f"if not await {asked}:", f"    {_SKIP}"]
+            return [f"if not await {asked}:", f"    {_skip(number)}"]
         return [
             f"passes = {asked}",
             "if passes is not True:",
             "    if passes is not False and type(passes) not in plain and waits(passes):",
             "        passes = await passes",
             "    if not passes:",
-            f"        {_SKIP}",
+            f"        {_skip(number)}",
         ]
 
     def _inline(self, number: int, shape: Shape) -> list[str]:
         came = f"r{self.variable}"
         if any("@out" in line for line in shape.lines):
             self.variable += 1
-        named = {"in": came, "out": f"r{self.variable}", "skip": _SKIP}
+        named = {"in": came, "out": f"r{self.variable}", "skip": _skip(number)}
         return [_PLACEHOLDER.sub(partial(_replaced, named, number), line) for line in shape.lines]
+
+
+def _skip(number: int) -> str:
+    """Return what is done with a record that the stage *number* filters out; each stage has a list of its own."""
+    return f"drop{number}(len(kept)); continue"
 
 
 def _replaced(named: dict[str, str], number: int, found: re.Match[str]) -> str:

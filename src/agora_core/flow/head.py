@@ -20,7 +20,7 @@ class Batch:
     copies: list[Record] | None = None
     """What they were before the first stage, where that is wanted."""
 
-    def enter(self, dead: Dead) -> Passage:  # of what a source gives nothing has died yet
+    async def enter(self, dead: Dead) -> Passage:  # of what a source gives nothing has died yet
         """Return what goes into the first stage; what died before goes to *dead*."""
         return Whole(self.records)
 

@@ -8,10 +8,12 @@ from agora_core.flow.context import RunContext
 from agora_core.flow.delivery_config import DeliveryConfig
 from agora_core.flow.failures import failure_of
 from agora_core.flow.ledger import Ledger
+from agora_core.flow.letter_care import LetterCare
 from agora_core.flow.letter_news import LetterNews
 from agora_core.flow.timeouts import within
 from agora_core.spec.errors import DeadLetterError, TooManyDeadError
-from agora_core.spec.letters import DeadLetter
+from agora_core.spec.letters import UNKNOWN, DeadLetter
+from agora_core.spec.records import BadRecord, Record
 
 JUDGED_FROM = 100
 """So many records must have ended before the ratio of the dead among them means anything."""
@@ -30,6 +32,9 @@ class Keeper:
     def __init__(self, config: DeliveryConfig, context: RunContext, ledger: Ledger) -> None:
         self._config = config
         self._ledger = ledger
+        self._care = LetterCare(
+            config, pipeline_id=context.pipeline_id, codecs=context.codecs, governor=context.governor
+        )
         self._news = LetterNews(context)
         self._loop = asyncio.get_running_loop()
         self._letters: list[DeadLetter] = []
@@ -89,10 +94,10 @@ class Keeper:
             if self._writing is not None:
                 self._writing.cancel()
 
-    def verdict(self, dead: Casualties) -> DeadLetterError | TooManyDeadError | None:
-        """Return what ends the run after a batch with these casualties, if anything does."""
+    def verdict(self, dead: Casualties, origins: Sequence[Record]) -> DeadLetterError | TooManyDeadError | None:
+        """Return what ends the run after a batch of *origins* with these casualties, if anything does."""
         if dead.over is not None:
-            return self._too_many(dead.over, dead.over_stage)
+            return self._too_many(dead.over, dead, origins[dead.over_place])
         ratio = self._config.max_dead_ratio
         if ratio is None:
             return None
@@ -115,14 +120,15 @@ class Keeper:
         records, self._records = self._records, 0
         began = self._loop.time()
         try:
-            await self._put(letters)
+            cared = await self._care.of(letters)
+            await self._put(cared.kept)
         except BaseException as exc:
             self._failure = _refusal(exc, len(letters))
             if not isinstance(exc, Exception | SystemExit):  # from here SystemExit would end the whole program
                 raise
         else:
-            self._ledger.kept(records)
-            self._news.tell(letters)
+            self._ledger.kept(records, letters=len(letters))
+            self._news.tell(cared.told)
             if self._letters:
                 self._pause = self._loop.call_at(began + PAUSE_SECONDS, self._write_on)
         finally:
@@ -144,17 +150,26 @@ class Keeper:
             self._pause.cancel()
             self._pause = None
 
-    def _too_many(self, error: BaseException, stage: str) -> DeadLetterError | TooManyDeadError:
-        what = f"a record failed at {stage}: {failure_of(error)}"
+    def _too_many(self, error: BaseException, dead: Casualties, origin: Record) -> DeadLetterError | TooManyDeadError:
+        known = UNKNOWN if isinstance(origin, BadRecord) else origin
+        failure = self._care.failure(failure_of(error), dead.over_record, known)
+        what = f"a record failed at {dead.over_stage}: {failure}"
+        most = self._config.max_dead_per_run
+        verdict: DeadLetterError | TooManyDeadError
         if self._config.dlq is None:
-            return DeadLetterError(
+            verdict = DeadLetterError(
                 f"{what}; there is no dead-letter store to keep it, so the run stopped; to go on without such "
                 "records, configure one: DeliveryConfig(dlq=SqliteDlq('dead.db')), or [dlq] in the TOML file"
             )
-        most = self._config.max_dead_per_run
-        return TooManyDeadError(
-            f"more than max_dead_per_run={most} records died, and the run stopped; the last: {what}"
-        )
+        else:
+            verdict = TooManyDeadError(
+                f"more than max_dead_per_run={most} records died, and the run stopped; the last: {what}"
+            )
+        if self._care.is_secret:
+            verdict.add_note(failure.traceback)  # the error itself may quote what nobody should see
+        else:
+            verdict.__cause__ = error
+        return verdict
 
 
 def _refusal(error: BaseException, count: int) -> BaseException:

@@ -1,9 +1,11 @@
 """Counts every record of a run, and asserts that none appeared or vanished."""
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import timedelta
 
 from agora_core.spec.errors import ConservationError
-from agora_core.spec.runs import RunSummary
+from agora_core.spec.runs import RunSummary, StageCounts
 
 
 class Ledger:
@@ -20,6 +22,12 @@ class Ledger:
         """Written, and not yet acknowledged by the sinks' `flush`."""
         self.unkept = 0
         """Died, and not yet durable in the dead-letter store."""
+        self.letters = 0
+        """Dead letters that are durable, of those that died."""
+        self.filtered_at: Counter[str] = Counter()
+        """What each stage has filtered out, of batches that are on their way too."""
+        self.died_at: Counter[str] = Counter()
+        """What died, by the stage."""
 
     @property
     def in_flight(self) -> int:
@@ -44,11 +52,11 @@ class Ledger:
         self.unkept += dead
         self.check()
 
-    def kept(self, count: int) -> None:
-        """Count records as dead whose letters are durable."""
+    def kept(self, count: int, *, letters: int) -> None:
+        """Count records as dead whose *letters* are durable; what follows in the run checks it."""
         self.unkept -= count
         self.dead += count
-        self.check()
+        self.letters += letters
 
     def acknowledge(self) -> None:
         """Count everything that was delivered as written."""
@@ -63,7 +71,7 @@ class Ledger:
     def check(self) -> None:
         """Assert that every record is somewhere."""
         counted = self.written + self.filtered + self.dead + self.in_flight
-        if counted != self.consumed or self.in_hand < 0:
+        if counted != self.consumed or self.in_hand < 0 or self.unkept < 0:
             raise ConservationError(f"records appeared or vanished: {self._told()}")
 
     def assert_conserved(self, *, ended_well: bool) -> None:
@@ -80,9 +88,16 @@ class Ledger:
             filtered=self.filtered,
             dead=self.dead,
             in_flight=self.in_flight + waiting,
+            letters=self.letters,
             elapsed=timedelta(seconds=seconds),
             stopped_early=stopped_early,
+            stages=self._stages(),
         )
+
+    def _stages(self) -> Mapping[str, StageCounts]:
+        names = dict.fromkeys((*self.filtered_at, *self.died_at))
+        counts = {name: StageCounts(filtered=self.filtered_at[name], dead=self.died_at[name]) for name in names}
+        return {name: count for name, count in counts.items() if count.filtered or count.dead}
 
     def _told(self) -> str:
         parts = f"{self.written} written, {self.filtered} filtered, {self.dead} dead, {self.in_flight} in flight"

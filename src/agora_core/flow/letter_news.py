@@ -18,15 +18,15 @@ class LetterNews:
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
-        self._untold = 0
-        self._first: DeadLetter | None = None
-        """Of those that no warning counts yet."""
+        self._untold: dict[str, tuple[DeadLetter, int]] = {}
+        """Of those that no warning counts yet the first of each stage, and how many there are."""
         self._quiet: asyncio.TimerHandle | None = None
 
     def tell(self, letters: Sequence[DeadLetter]) -> None:
         """Tell of *letters*, which the store has."""
-        self._untold += len(letters)
-        self._first = self._first or letters[0]
+        for letter in letters:
+            first, count = self._untold.get(letter.stage, (letter, 0))
+            self._untold[letter.stage] = first, count + 1
         if self._quiet is None:
             self._warn()
         if self._context.announce is ignore:
@@ -45,18 +45,19 @@ class LetterNews:
             self._quiet = None
 
     def _warn(self) -> None:
-        """Say how many there are since the last time, and be quiet for a while."""
-        count, first, self._untold, self._first, self._quiet = self._untold, self._first, 0, None, None
-        if first is None:
+        """Say how many there are since the last time, stage by stage, and be quiet for a while."""
+        untold, self._untold, self._quiet = self._untold, {}, None
+        if not untold:
             return
         self._quiet = asyncio.get_running_loop().call_later(QUIET_SECONDS, self._warn)
-        log.warning(
-            "records became dead letters",
-            extra={
-                "pipeline_id": first.pipeline_id,
-                "run_id": first.run_id,
-                "count": count,
-                "stage": first.stage,
-                "error": f"{first.error.type}: {first.error.message[:200]}",
-            },
-        )
+        for stage, (first, count) in untold.items():
+            log.warning(
+                "records became dead letters",
+                extra={
+                    "pipeline_id": first.pipeline_id,
+                    "run_id": first.run_id,
+                    "count": count,
+                    "stage": stage,
+                    "error": f"{first.error.type}: {first.error.message[:200]}",
+                },
+            )

@@ -1,12 +1,13 @@
 """One sink of a run: writes lists to it, and finds out which records it refused."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from inspect import isawaitable
 from time import perf_counter
 from types import CoroutineType
 from typing import Any
 
 from agora_core.flow.delivery_config import DeliveryConfig
+from agora_core.flow.keys import takes_keys, with_keys
 from agora_core.flow.timeouts import Patience
 from agora_core.flow.transient import is_transient
 from agora_core.flow.turns import Turns
@@ -33,17 +34,29 @@ class Outlet:
         self._write_batch: Callable[..., Any] | None = _method(sink, "write_batch")
         self._write: Callable[..., Any] | None = _method(sink, "write")
         self._flush: Callable[..., Any] | None = _method(sink, "flush")
+        self.commits_at_close = commits_at_close(sink)
+        """Whether what was written counts only once the sink is closed."""
+        self.takes_keys = takes_keys(sink)
+        """Whether the sink is told the key of each record."""
+        if self.takes_keys:
+            self._write_batch = self._write_batch and with_keys(self._write_batch, lists=True)
+            self._write = self._write and with_keys(self._write, lists=False)
 
     @property
     def flushes(self) -> bool:
         """Whether what was written is acknowledged by `flush` only."""
         return self._flush is not None
 
-    async def write(self, records: Sequence[Record], refuse: Refuse) -> int:
-        """Write *records* in order; return how many of them were tried, all but where *refuse* ended it."""
+    async def write(self, records: Sequence[Record], refuse: Refuse, keys: Iterable[str] = ()) -> int:
+        """Write *records* in order; return how many of them were tried, all but where *refuse* ended it.
+
+        The *keys* are those of the records; only a sink that takes keys needs any.
+        """
         self.seconds_one_by_one = 0.0
         if not records:
             return 0
+        if self.takes_keys:
+            records = list(zip(records, keys, strict=True))
         reached("before-sink-write")
         if self._write_batch is not None:
             tried = await self._write_lists(self._write_batch, records, refuse)
@@ -101,11 +114,24 @@ class Outlet:
             if self._splits(error, end - start):
                 middle = (start + end) // 2
                 spans += [(middle, end), (start, middle)]
+                await self._turns.give()
                 continue
-            for index, each in self._blamed(error, start, end):
-                if not refuse(index, each):
-                    return index
+            ended_at = await self._refuse(self._blamed(error, start, end), refuse)
+            if ended_at is not None:
+                return ended_at
         return len(records)
+
+    async def _refuse(self, blamed: Sequence[tuple[int, Exception]], refuse: Refuse) -> int | None:
+        """Refuse those *blamed*; return the index at which that ended the writing, if it did."""
+        begin = 0
+        while begin < len(blamed):
+            stride = blamed[begin : begin + await self._turns.give()]
+            for index, error in stride:
+                if not refuse(index, error):
+                    return index
+            self._turns.done(len(stride))
+            begin += len(stride)
+        return None
 
     async def _try(self, write: Callable[..., Any], records: Sequence[Record]) -> Exception | None:
         try:
@@ -149,6 +175,11 @@ class Outlet:
     def _patience(self, doing: str) -> Patience:
         late = f"sink {self.name!r} did not {doing} within {self._seconds:g} s (write_timeout_seconds)"
         return Patience(self._seconds, late=late)
+
+
+def commits_at_close(sink: object) -> bool:
+    """Return whether what *sink* was given counts only once it is closed, since `abort()` would undo it."""
+    return bool(getattr(sink, "commits_at_close", callable(getattr(sink, "abort", None))))
 
 
 def _method(sink: object, name: str) -> Callable[..., Any] | None:

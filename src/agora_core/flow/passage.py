@@ -1,6 +1,7 @@
 """What of a batch has come how far, and which of the source's records each value was made of."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Protocol
 
 from agora_core.spec.records import Record
@@ -69,11 +70,11 @@ class Through:
         "values",
     )
 
-    def __init__(self, before: Passage, *, may_change: bool) -> None:
+    def __init__(self, before: Passage, *, may_change: bool, stages: int = 1) -> None:
         self._before = before
         self.values: list[Record] = []
-        self.dropped: list[int] = []
-        """For each that was filtered out, in order, how many had come through before it."""
+        self.dropped: list[list[int]] = [[] for _ in range(stages)]
+        """By stage, for each that it filtered out, in order, how many had come through before it."""
         self.failed: list[int] = []
         """The indexes of those that failed, in order."""
         self.touched: list[Record] = []
@@ -87,12 +88,12 @@ class Through:
     @property
     def ended(self) -> int:
         """How many of the values of *before* are through, in whatever way."""
-        return len(self.values) + len(self.dropped) + len(self.failed)
+        return len(self.values) + self._dropped + len(self.failed)
 
     @property
     def filtered(self) -> int:
         """How many of the batch were filtered out so far."""
-        return self._before.filtered + len(self.dropped)
+        return self._before.filtered + self._dropped
 
     @property
     def places(self) -> Sequence[int]:
@@ -121,6 +122,10 @@ class Through:
         source = self._before.source(index)
         return not any(each is source for each in given)
 
+    @property
+    def _dropped(self) -> int:
+        return sum([len(each) for each in self.dropped])
+
     def _was_touched(self, record: Record) -> bool:
         if self._touched_ids is None:
             self._touched_ids = {id(each) for each in self.touched}
@@ -128,12 +133,13 @@ class Through:
 
     def _came_from(self) -> Sequence[int]:
         if self._indexes is None:
-            self._indexes = tuple(self._matched()) if self.dropped or self.failed else range(len(self.values))
+            is_whole = not self.failed and not any(self.dropped)
+            self._indexes = range(len(self.values)) if is_whole else tuple(self._matched())
         return self._indexes
 
     def _matched(self) -> Iterator[int]:
         """Yield the index of what each value was made of: whatever neither failed nor was dropped."""
-        failed, dropped = set(self.failed), iter(self.dropped)
+        failed, dropped = set(self.failed), iter(sorted(chain.from_iterable(self.dropped)))
         came, next_dropped = 0, next(dropped, None)
         for index in range(self.ended):
             if index in failed:

@@ -10,10 +10,9 @@ from agora_core.flow.batch_size import BatchSize
 from agora_core.flow.context import LoopShare
 from agora_core.flow.feed import Asked, Feed
 from agora_core.flow.head import Batch
-from agora_core.flow.positions import position_of
+from agora_core.flow.positions import Marks, position_of
 from agora_core.flow.turns import Turns
-from agora_core.spec.letters import UNKNOWN, NoRecord
-from agora_core.spec.records import Position, Record, Source
+from agora_core.spec.records import Record, Source
 
 _END = object()
 
@@ -26,7 +25,7 @@ class Pulled:
     ) -> None:
         self._feed: Feed = asked.plain_feed(asked.given)
         self._iterator: Iterator[Any] = self._feed.iterator  # type: ignore[assignment]  # it is a plain one
-        self._list: list[Record] | None = asked.given if type(asked.given) is list and not asked.lists else None
+        self._list = self._feed.whole
         self._place = 0
         self._source = source
         self._size = size
@@ -35,7 +34,7 @@ class Pulled:
         self._governor = governor
         self._turns = Turns(governor)
         self._buffer: list[Record] = []
-        self._position: Position | NoRecord = UNKNOWN
+        self._marks = Marks()
         self._ended = False
         self.stopped = False
         self.error: BaseException | None = None
@@ -59,27 +58,32 @@ class Pulled:
 
     def take(self) -> Batch | None:
         """Return what is there, at most one batch of it, or None at the end."""
-        most = self._size.most
-        if len(self._buffer) <= most:
-            records, self._buffer = self._buffer, []
-            if not records:
-                return None
-            position, self._position = self._position, UNKNOWN
-            return Batch(records=records, position=position)
-        records = self._buffer[:most]
-        del self._buffer[:most]
-        return Batch(records=records)
+        buffer = self._buffer
+        if not buffer:
+            return None
+        count, position = self._marks.cut(len(buffer), most=self._size.most)
+        if count == len(buffer):
+            self._buffer = []
+            return Batch(records=buffer, position=position)
+        records = buffer[:count]
+        del buffer[:count]
+        return Batch(records=records, position=position)
 
     def stop(self) -> None:
         """Read no more."""
         if not self._ended:
             self._ended = True
-            self.stopped = self._left > 0
+            self.stopped = self._left > 0 and not self._has_all
 
     async def close(self) -> None:
         """End the reading, so that a generator's `finally` runs."""
         self._ended = True
         await self._feed.close()
+
+    @property
+    def _has_all(self) -> bool:
+        """Whether nothing is left; of a list that can be told before more is asked for."""
+        return self._list is not None and self._place >= len(self._list)
 
     def _read_stride(self, wanted: int) -> None:
         if self._ended:
@@ -99,6 +103,8 @@ class Pulled:
             records = self._list[self._place : self._place + wanted]
             self._place += len(records)
             self._buffer = self._buffer + records if self._buffer else records
+            if self._positioned and self._has_all:
+                self._marks.behind_all = position_of(self._source)
             self._came(len(records), wanted)
         elif self._positioned:
             self._read_each(wanted)
@@ -117,7 +123,7 @@ class Pulled:
             self._came(len(self._buffer) - before, 1)
             if self._ended:
                 return
-            self._position = position_of(self._source)
+            self._marks.behind_all = position_of(self._source)
 
     def _read_list(self) -> None:
         given = next(self._iterator, _END)
@@ -125,9 +131,11 @@ class Pulled:
             self._ended = True
             return
         records = self._feed.listed(given)
+        self._size.weigh_first(records)
+        self._marks.expect(len(records), waiting=len(self._buffer), most=self._size.most)
         self._buffer += records[: self._left] if len(records) > self._left else records
         if self._positioned and len(records) <= self._left:
-            self._position = position_of(self._source)
+            self._marks.behind_all = position_of(self._source)
         self._came(min(len(records), self._left), 0)
 
     def _came(self, count: int, wanted: int) -> None:

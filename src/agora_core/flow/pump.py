@@ -10,11 +10,10 @@ from agora_core.flow.caller import Caller
 from agora_core.flow.context import LoopShare
 from agora_core.flow.feed import Asked, Feed
 from agora_core.flow.head import Batch
-from agora_core.flow.positions import position_of
+from agora_core.flow.positions import Marks, position_of
 from agora_core.flow.turns import Turns
 from agora_core.spec.errors import RunError
-from agora_core.spec.letters import UNKNOWN, NoRecord
-from agora_core.spec.records import Position, Record, Source
+from agora_core.spec.records import Record, Source
 
 
 class Pump:
@@ -33,7 +32,7 @@ class Pump:
         self._left = maxsize if limit is None else limit
         self._positioned = positioned
         self._buffer: list[Record] = []
-        self._position: Position | NoRecord = UNKNOWN
+        self._marks = Marks()
         self._arrived: asyncio.Future[None] | None = None
         self._freed: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -77,18 +76,14 @@ class Pump:
 
     def take(self) -> Batch | None:
         """Return what is there, at most one batch of it, or None at the end."""
-        buffer, most = self._buffer, self._size.most
+        buffer = self._buffer
         if not buffer:
             return None
-        if len(buffer) <= most:
-            batch = Batch(records=buffer.copy(), position=self._position)
-            buffer.clear()
-            self._position = UNKNOWN
-        else:
-            batch = Batch(records=buffer[:most])
-            del buffer[:most]
+        count, position = self._marks.cut(len(buffer), most=self._size.most)
+        records = buffer[:count]
+        del buffer[:count]
         _wake(self._freed)
-        return batch
+        return Batch(records=records, position=position)
 
     def stop(self) -> None:
         """Read no more, at once; what was read can still be taken."""
@@ -159,6 +154,8 @@ class Pump:
         iterator = feed.iterator if isinstance(feed.iterator, AsyncIterator) else _Asynchronous(feed.iterator)
         if feed.lists:
             await self._read_lists(feed, iterator)
+        elif feed.whole is not None:
+            await self._read_whole(feed.whole)
         else:
             await self._read_stream(iterator)
 
@@ -185,6 +182,8 @@ class Pump:
             records = feed.listed(given)
             if self._leaving:
                 return
+            self._size.weigh_first(records)
+            self._marks.expect(len(records), waiting=len(self._buffer), most=self._size.most)
             if len(records) > self._left:  # the position stays where the last whole list ended
                 self._buffer += records[: self._left]
                 self._left = 0
@@ -198,9 +197,26 @@ class Pump:
                     return
                 await self._room()
 
+    async def _read_whole(self, records: list[Record]) -> None:
+        place = 0
+        while place < len(records) and self._left:
+            part = records[place : place + await self._room()]
+            self._buffer += part
+            self._turns.done(len(part))
+            self._left -= len(part)
+            place += len(part)
+            if place == len(records):
+                self._have_read()
+            else:
+                self._tell()
+
     def _have_read(self) -> None:
         if self._positioned:
-            self._position = position_of(self._source)
+            self._marks.behind_all = position_of(self._source)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake the pipeline if it waits for records."""
         if self._arrived is not None:
             _wake(self._arrived)
             self._forget_arrival()

@@ -1,7 +1,6 @@
 """One run of a pipeline: read, transform, write, keep, acknowledge; then close everything."""
 
 import asyncio
-from inspect import isawaitable
 from logging import getLogger
 from time import perf_counter
 from uuid import uuid4
@@ -11,6 +10,7 @@ from agora_core.flow.bound import BoundPipeline
 from agora_core.flow.caller import Caller
 from agora_core.flow.casualties import Casualties
 from agora_core.flow.chain import Chain
+from agora_core.flow.checkpoint import Checkpoint
 from agora_core.flow.closing import Closing, OpenParts
 from agora_core.flow.context import RunContext
 from agora_core.flow.crew import Crew
@@ -19,18 +19,19 @@ from agora_core.flow.feed import ask
 from agora_core.flow.governor import Governor
 from agora_core.flow.head import Batch, Head
 from agora_core.flow.keeper import Keeper
+from agora_core.flow.keys import RunKeys
 from agora_core.flow.ledger import Ledger
-from agora_core.flow.letters import letters_of, new_uids
-from agora_core.flow.outlet import Outlet
+from agora_core.flow.letters import letters_of
+from agora_core.flow.outlet import Outlet, commits_at_close
 from agora_core.flow.pulled import Pulled
 from agora_core.flow.pump import Pump
+from agora_core.flow.settlement import Settlement
 from agora_core.flow.stages import split
-from agora_core.flow.timeouts import within
 from agora_core.flow.turns import Turns
-from agora_core.spec.errors import ConfigError, DeadLetterError, LeaseLostError, TooManyDeadError
+from agora_core.spec.errors import ConfigError
 from agora_core.spec.failpoints import reached
-from agora_core.spec.letters import SINK_WRITE, UNKNOWN, NoRecord
-from agora_core.spec.records import Context, Position
+from agora_core.spec.letters import SINK_WRITE
+from agora_core.spec.records import Context
 from agora_core.spec.runs import RunSummary
 
 log = getLogger("agora.flow")
@@ -56,7 +57,7 @@ def run_blocking(*, pipeline: BoundPipeline, max_records: int | None) -> RunSumm
 
 
 class Run:
-    """The machinery of one run. Durable, in this order: dead letters, the sinks' flush, the checkpoint."""
+    """The machinery of one run."""
 
     def __init__(self, *, pipeline: BoundPipeline, context: RunContext, max_records: int | None) -> None:
         self._pipeline = pipeline
@@ -68,14 +69,18 @@ class Run:
         told = Context(pipeline_id=context.pipeline_id, run_id=context.run_id, attempt=context.attempt)
         *self._crews, last = split(pipeline.steps)
         self._told = told
-        self._chain = Chain(last, told, self._governor, is_first=not self._crews)
+        self._ledger = Ledger()
+        filtered = self._ledger.filtered_at
+        self._chain = Chain(last, told, self._governor, is_first=not self._crews, filtered=filtered)
         self._first_stage = pipeline.steps[0].name if pipeline.steps else SINK_WRITE
         named = zip(pipeline.sinks, pipeline.sink_names, strict=True)
         self._delivery = Delivery([Outlet(sink, name, config, Turns(self._governor)) for sink, name in named])
-        self._commits_at_close = any(commits_at_close(sink) for sink in pipeline.sinks)
-        self._ledger = Ledger()
-        self._uids = new_uids()
+        self._keys = RunKeys()
         self._keeper = Keeper(config, context, self._ledger)
+        self._checkpoint = Checkpoint(pipeline, context)
+        self._settlement = Settlement(
+            self._delivery, self._keeper, self._ledger, self._checkpoint, interval=config.flush_interval_seconds
+        )
         self._size = BatchSize(config.batch_size, config.batch_bytes)
         self._limit = max_records
         self._heads: list[tuple[str, Head]] = []
@@ -85,12 +90,6 @@ class Run:
         self._was_stopped = False
         """Whether a stop came while there was no head, or before the head that there was came to its end."""
         self._parts = OpenParts()
-        self._position: Position | NoRecord = UNKNOWN
-        """After the last batch that is through, where it is not saved yet."""
-        self._kept_position: Position | NoRecord = UNKNOWN
-        """The same, after the last batch before which all dead letters are durable."""
-        self._settle_at: float | None = None
-        """When what is through must be flushed and checkpointed; None while there is nothing of it."""
         self._seconds: float | None = None
 
     @property
@@ -141,30 +140,27 @@ class Run:
             config.checkpoint,
         ):
             await self._parts.open(part)
-        if config.checkpoint is None or not pipeline.resumable:
-            return
-        position = await config.checkpoint.checkpoint(self._context.pipeline_id)
-        if position is not None:
-            await _resume(pipeline.source, position)
+        await self._checkpoint.resume()
 
     async def _flow(self) -> None:
         if self._was_stopped:
             return
         head = self._head = self._open_head()
         head.start()
+        settlement = self._settlement
         while True:
             if self._keeper.is_busy and not await head.ready(0):
                 await self._keeper.finish()  # the source makes one wait anyway
-                self._acknowledge_what_needs_no_flush()
-            patience = self._until_settled()
+                settlement.acknowledge_what_needs_no_flush()
+            patience = settlement.patience
             if patience == 0 or not await head.ready(patience):
-                await self._settle()
+                await settlement.settle()
                 continue
             batch = head.take()
             if batch is None:
                 break
             await self._work(batch)
-        await self._settle()
+        await settlement.settle()
         if head.error is not None:
             raise head.error
 
@@ -177,16 +173,25 @@ class Run:
         head: Head = kind(asked, source, size=size, limit=limit, positioned=positioned, governor=governor)
         self._heads.append(("the reading of the source", head))
         for *before, stage in self._crews:
-            chain = Chain(before, self._told, governor, is_first=len(self._heads) == 1)
-            snapshot = self._config.snapshot
-            head = Crew(head, chain, stage, self._told, governor=governor, size=size, snapshot=snapshot)
+            filtered = self._ledger.filtered_at
+            chain = Chain(before, self._told, governor, is_first=len(self._heads) == 1, filtered=filtered)
+            head = Crew(
+                head,
+                chain,
+                stage,
+                self._told,
+                governor=governor,
+                size=size,
+                snapshot=self._config.snapshot,
+                filtered=filtered,
+            )
             self._heads.append((f"the work of {stage.name}", head))
         return head
 
     async def _work(self, batch: Batch) -> None:
         ledger, count = self._ledger, len(batch.records)
-        if not ledger.unkept:
-            self._kept_position = self._position
+        self._settlement.batch_begins()
+        key_at = self._keys.after(ledger.consumed)
         ledger.read(count)
         reached("after-read")
         if self._config.snapshot and batch.copies is None:
@@ -194,77 +199,25 @@ class Run:
         dead = Casualties(self._keeper.allowance())
         began = perf_counter()
         reached("before-middlewares")
-        passed = await self._chain.run(batch.enter(dead), dead)
+        passed = await self._chain.run(await batch.enter(dead), dead)
         reached("after-middlewares")
         in_chain = perf_counter() - began
-        delivered = await self._delivery.write(passed, dead)
+        delivered = await self._delivery.write(passed, dead, key_at)
         self._size.learn(count, in_chain + self._delivery.seconds_one_by_one)
         self._size.weigh(batch.records[-1])
         ledger.done(delivered=delivered, filtered=passed.filtered, dead=len(dead.by_place))
+        ledger.died_at.update(died[0].stage for died in dead.by_place.values())
         if dead.by_place or self._keeper.is_busy:
-            letters = letters_of(dead, batch, first_stage=self._first_stage, context=self._context, uids=self._uids)
+            letters = letters_of(dead, batch, first_stage=self._first_stage, context=self._context, key_at=key_at)
             await self._keeper.keep(letters, records=len(dead.by_place), room=_BATCHES_OF_LETTERS * self._size.most)
-        verdict = self._keeper.verdict(dead)
+        verdict = self._keeper.verdict(dead, batch.copies or batch.records)
         if verdict is not None:
             await self._keeper.finish()
-        self._acknowledge_what_needs_no_flush()
+        self._settlement.acknowledge_what_needs_no_flush()
         if verdict is not None:
-            raise verdict from dead.over
+            raise verdict
         ledger.batch_done()
-        if not isinstance(batch.position, NoRecord):
-            self._position = batch.position
-        self._note_unsettled()
-
-    def _acknowledge_what_needs_no_flush(self) -> None:
-        if not (self._delivery.flushes or self._commits_at_close or self._keeper.is_busy):
-            self._ledger.acknowledge()
-
-    def _note_unsettled(self) -> None:
-        unsettled = self._ledger.unflushed > 0 or self._position is not UNKNOWN
-        if unsettled and self._settle_at is None and not self._commits_at_close:
-            self._settle_at = self._loop.time() + self._config.flush_interval_seconds
-
-    def _until_settled(self) -> float | None:
-        """Return how many seconds the flush may still wait; None when there is nothing to flush."""
-        if self._settle_at is None:
-            return None
-        return max(0.0, self._settle_at - self._loop.time())
-
-    async def _settle(self) -> None:
-        """Have the dead letters kept and the sinks flushed, then save the position."""
-        self._settle_at = None
-        await self._keeper.finish()
-        await self._flush()
-
-    async def _flush(self) -> None:
-        await self._delivery.flush()
-        if not self._commits_at_close:
-            await self._acknowledge()
-
-    async def _acknowledge(self) -> None:
-        self._ledger.acknowledge()
-        position, self._position, self._kept_position = self._position, UNKNOWN, UNKNOWN
-        if self._config.checkpoint is None or isinstance(position, NoRecord):
-            return
-        seconds = self._config.write_timeout_seconds
-        saving = self._config.checkpoint.save_checkpoint(self._context.pipeline_id, position)
-        reached("before-checkpoint")
-        await within(seconds, saving, late=f"the checkpoint was not saved within {seconds:g} s (write_timeout_seconds)")
-        reached("after-checkpoint")
-
-    async def _save_what_is_through(self, closing: Closing) -> None:
-        """Save the position after the last whole batch of a failed run, so that the next one does not do it twice."""
-        if self._ledger.unkept:  # there are letters that the store could not keep
-            self._position = self._kept_position
-        failure, position = closing.failure, self._position
-        if isinstance(position, NoRecord) or self._commits_at_close or isinstance(failure, LeaseLostError):
-            return
-        # A sink that failed, or a run that was cut, is not flushed any more: after a flush that failed, one that
-        # succeeds says nothing.
-        if isinstance(failure, DeadLetterError | TooManyDeadError):
-            await closing.do(self._flush, "what was written before")
-        elif not self._delivery.flushes:
-            await closing.do(self._acknowledge, "the checkpoint")
+        self._settlement.batch_is_through(batch.position)
 
     async def _close(self, failure: BaseException | None, caller: Caller) -> BaseException | None:
         """Close in the order middlewares, sinks, source, stores; return what the run failed with."""
@@ -277,32 +230,21 @@ class Run:
             self._was_stopped, self._head = self._head.stopped, None
         await closing.do(self._keeper.close, "the dead letters")
         if closing.failure is not None:
-            await self._save_what_is_through(closing)
+            await self._settlement.salvage(closing)
         for step in pipeline.steps:
             await closing.close(step.part, step.name)
-        unfinished = self._commits_at_close and self._stopped
+        unfinished = self._delivery.commits_at_close and self._stopped
         if unfinished:
             told = {"pipeline_id": self._context.pipeline_id, "run_id": self._context.run_id}
             log.warning("run stopped before its source's end; its replacement is not published", extra=told)
         for sink, name in zip(pipeline.sinks, pipeline.sink_names, strict=True):
             whole = not (unfinished and commits_at_close(sink))
             await closing.close(sink, f"sink {name!r}", may_abort=True, unfinished=not whole)
-        if self._commits_at_close and closing.failure is None and not unfinished:
-            await closing.do(self._acknowledge, "the checkpoint")
+        if self._delivery.commits_at_close and closing.failure is None and not unfinished:
+            await closing.do(self._settlement.acknowledge, "the checkpoint")
         await closing.close(pipeline.source, f"source {type(pipeline.source).__name__}")
         await closing.close(config.dlq, "the dead-letter store")
         await closing.close(config.checkpoint, "the checkpoint store")
         ended_well = closing.failure is None and not unfinished
         await closing.do(lambda: self._ledger.assert_conserved(ended_well=ended_well), "the ledger")
         return closing.failure
-
-
-def commits_at_close(sink: object) -> bool:
-    """Return whether what *sink* was given counts only once it is closed, since `abort()` would undo it."""
-    return bool(getattr(sink, "commits_at_close", callable(getattr(sink, "abort", None))))
-
-
-async def _resume(source: object, position: Position) -> None:
-    given = source.resume(position)  # type: ignore[attr-defined]  # optional in the protocol, and looked for before
-    if isawaitable(given):
-        await given

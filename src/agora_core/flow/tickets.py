@@ -7,6 +7,7 @@ from typing import NamedTuple
 from agora_core.flow.casualties import Dead
 from agora_core.flow.head import Batch
 from agora_core.flow.passage import Passage
+from agora_core.flow.turns import Turns
 from agora_core.spec.letters import UNKNOWN, NoRecord
 from agora_core.spec.records import Position, Record
 
@@ -20,10 +21,27 @@ class Failed(NamedTuple):
     is_intact: bool
 
 
+class Span:
+    """Records that follow each other, up to one behind which the source's position is known."""
+
+    __slots__ = ("count", "inside", "position")
+
+    def __init__(self) -> None:
+        self.count = 0
+        """How many they are."""
+        self.inside = 0
+        """How many of them have not left the stage."""
+        self.position: Position | NoRecord = UNKNOWN
+        """Where the source stands behind the last of them; unknown while more of them are to come."""
+
+
 class Ticket:
     """One record of the source on its way through the stage."""
 
-    __slots__ = ("copy", "failed", "is_done", "is_intact", "is_taken", "passes", "position", "record", "value")
+    __slots__ = ("copy", "failed", "is_done", "is_intact", "passes", "record", "span", "value")
+
+    span: Span
+    """Which it belongs to, once it is inside of a stage that keeps no order."""
 
     def __init__(self, record: Record) -> None:
         self.record = record
@@ -34,9 +52,6 @@ class Ticket:
         self.failed: Failed | None = None
         self.is_intact = True
         self.is_done = False
-        self.is_taken = False
-        self.position: Position | NoRecord = UNKNOWN
-        """Where the source stands once everything up to this record is through."""
 
 
 class Pending:
@@ -57,21 +72,26 @@ class Pending:
 class Gathered:
     """What the stage made of some records."""
 
-    def __init__(self, tickets: Sequence[Ticket], dead: Dead) -> None:
+    def __init__(self, tickets: Sequence[Ticket]) -> None:
         self._tickets = tickets
         self.values: list[Record] = []
         self.filtered = 0
         self.places: list[int] = []
-        for place, ticket in enumerate(tickets):
+
+    def gather(self, places: range, dead: Dead) -> bool:
+        """Take in the records at *places*; failures go to *dead*. Return whether the batch may go on."""
+        for place in places:
+            ticket = self._tickets[place]
             if ticket.failed is not None:
                 stage, record, error, is_intact = ticket.failed
                 if not dead.add(place, stage, record, error, is_intact=is_intact):
-                    break
+                    return False
             elif ticket.passes:
                 self.values.append(ticket.value)
                 self.places.append(place)
             else:
                 self.filtered += 1
+        return True
 
     def source(self, index: int) -> Record:
         """Return the source's record of the value *index*."""
@@ -87,7 +107,14 @@ class CrewBatch(Batch):
     """Records that have been through the stage."""
 
     tickets: Sequence[Ticket]
+    turns: Turns
 
-    def enter(self, dead: Dead) -> Passage:
+    async def enter(self, dead: Dead) -> Passage:
         """Return what goes on; those that died before, as far as they may, go to *dead*."""
-        return Gathered(self.tickets, dead)
+        gathered, turns, begin, goes_on = Gathered(self.tickets), self.turns, 0, True
+        while begin < len(self.tickets) and goes_on:
+            end = min(begin + await turns.give(), len(self.tickets))
+            goes_on = gathered.gather(range(begin, end), dead)
+            turns.done(end - begin)
+            begin = end
+        return gathered

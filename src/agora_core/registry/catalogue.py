@@ -14,6 +14,7 @@ from agora_core import spec
 from agora_core.registry.explain import told, told_with_place
 from agora_core.registry.options import option_faults, parameters
 from agora_core.registry.remedies import why_not_loaded
+from agora_core.registry.schedule_words import GENERAL
 from agora_core.spec.errors import (
     BadOptionsError,
     ConfigError,
@@ -31,8 +32,10 @@ class Kind(StrEnum):
     """The kinds of parts that plugins offer, as they are called in sentences."""
 
     SCHEDULE_TYPE = "schedule type"
+    CALENDAR = "calendar"
     BACKOFF_POLICY = "backoff policy"
     DEAD_LETTER_STORE = "dead-letter store"
+    RECORD_CODEC = "record codec"
     HEALTH_EXPORTER = "health exporter"
     SOURCE = "source"
     SINK = "sink"
@@ -43,8 +46,14 @@ class Kind(StrEnum):
     COMMAND = "command"
 
 
-AMBIENT = {Kind.BACKOFF_POLICY: ("pipeline_id", "base_seconds", "seconds")}
+AMBIENT = {
+    Kind.BACKOFF_POLICY: ("pipeline_id", "base_seconds", "seconds"),
+    Kind.CALENDAR: ("pipeline_id", "timezone"),
+}
 """What a part's builder may name and is given by whoever builds it; for the other kinds, only `pipeline_id`."""
+
+BESIDE = {Kind.SCHEDULE_TYPE: GENERAL}
+"""What may stand with a part's options and is none of its own: it is taken out before the part is built."""
 
 
 class Offered(NamedTuple):
@@ -112,9 +121,13 @@ class Catalogue:
     @overload
     def build(self, kind: Literal[Kind.SCHEDULE_TYPE], choice: Choice, **ambient: object) -> spec.Timetable: ...
     @overload
+    def build(self, kind: Literal[Kind.CALENDAR], choice: Choice, **ambient: object) -> spec.Calendar: ...
+    @overload
     def build(self, kind: Literal[Kind.BACKOFF_POLICY], choice: Choice, **ambient: object) -> spec.BackoffPolicy: ...
     @overload
     def build(self, kind: Literal[Kind.DEAD_LETTER_STORE], choice: Choice, **ambient: object) -> spec.DlqStore: ...
+    @overload
+    def build(self, kind: Literal[Kind.RECORD_CODEC], choice: Choice, **ambient: object) -> spec.RecordCodec: ...
     @overload
     def build(self, kind: Literal[Kind.HEALTH_EXPORTER], choice: Choice, **ambient: object) -> spec.HealthExporter: ...
     @overload
@@ -160,7 +173,7 @@ class Catalogue:
         target = self._import(kind, offered)
         named = parameters(target) or {}
         fitting = {name: value for name, value in ambient.items() if name in named}
-        faults = option_faults(target, choice.options, given=fitting)
+        faults = option_faults(target, choice.options, given=fitting, beside=BESIDE.get(kind, ()))
         if faults:
             raise BadOptionsError(kind, choice.name, problem="; ".join(fault.text for fault in faults))
         return {**fitting, **choice.options}

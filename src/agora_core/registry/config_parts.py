@@ -7,7 +7,7 @@ from inspect import isroutine
 from typing import Any, NamedTuple
 
 from agora_core.flow.checks import check_concurrency, check_ordered
-from agora_core.registry.catalogue import AMBIENT, Catalogue, Kind
+from agora_core.registry.catalogue import AMBIENT, BESIDE, Catalogue, Kind
 from agora_core.registry.config_reader import ConfigReader, shown
 from agora_core.registry.options import option_faults, parameters
 from agora_core.registry.references import imported
@@ -19,6 +19,9 @@ REMEDIES = {
     (kind, name): f"pip install 'agora-etl-plugins[{name}]'"
     for kind, name in (
         (Kind.SCHEDULE_TYPE, "cron"),
+        (Kind.SCHEDULE_TYPE, "rrule"),
+        (Kind.SCHEDULE_TYPE, "solar"),
+        (Kind.CALENDAR, "ics"),
         (Kind.DEAD_LETTER_STORE, "postgres"),
         (Kind.DEAD_LETTER_STORE, "redis"),
     )
@@ -115,7 +118,7 @@ class PartReader:
             table, name = {**table, "name": name}, ""
         before = reader.count
         options = reader.options(where, _unwrapped(table, build), build)
-        given = AMBIENT.get(kind, ("pipeline_id",))
+        given, beside = AMBIENT.get(kind, ("pipeline_id",)), beside or BESIDE.get(kind, ())
         reader.faults(where, f"{kind} {chosen!r}:", option_faults(build, options, given=given, beside=beside))
         if reader.count > before:
             return None

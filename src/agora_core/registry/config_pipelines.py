@@ -6,22 +6,23 @@ from typing import Any
 
 from agora_core.flow.delivery_config import DeliveryConfig
 from agora_core.registry.catalogue import Catalogue, Kind
+from agora_core.registry.config_dlq import DEFAULT_STORE, LETTER_KEYS, NO_STORE, DlqTable, LetterTerms, read_dlq
 from agora_core.registry.config_parts import REMEDIES, ImportedPart, Part, PartReader
 from agora_core.registry.config_reader import ConfigReader, shown
 from agora_core.registry.config_retry import read_retry
+from agora_core.registry.schedule_options import ScheduleOptions
+from agora_core.registry.schedule_words import split
 from agora_core.registry.settings import RetrySettings, RunSettings
+from agora_core.registry.timetables import judge_schedule
 from agora_core.registry.toml_scan import KeyPath
 from agora_core.spec.errors import MissingPluginError, OfferError
 from agora_core.spec.offers import Choice
-
-DEFAULT_STORE = "sqlite"
-"""The store of dead letters, or of state, that is meant where a table does not name one."""
-NO_STORE = "none"
+from agora_core.spec.system_clock import SystemClock
 
 _TABLES = ("source", "middlewares", "sinks", "schedule", "retry", "dlq", "delivery")
 _RUN_KEYS = tuple(one.name for one in fields(RunSettings))
-_STORES = {"dlq", "checkpoint"}
-"""What a `DeliveryConfig` has beside numbers, and gets from tables of its own."""
+_ELSEWHERE = {"checkpoint": "[state]"} | dict.fromkeys(("dlq", *LETTER_KEYS), "[pipelines.NAME.dlq]")
+"""What stands in a table of its own, though a `DeliveryConfig` has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class Plan:
     middlewares: tuple[Part, ...]
     sinks: tuple[Part, ...]
     dlq: Part | None
+    letters: LetterTerms
     state: Part | None
     delivery: Mapping[str, Any]
 
@@ -51,7 +53,7 @@ class PlanReader:
     """Reads the pipelines of one config, which share the stores that stand at its top."""
 
     parts: PartReader
-    dlq: Part | None
+    dlq: DlqTable
     state: Part | None
 
     @classmethod
@@ -78,10 +80,18 @@ class PlanReader:
         retry = read_retry(self.parts, (*where, "retry"), table.get("retry", {}), name)
         schedule = self._schedule((*where, "schedule"), table.get("schedule", {"type": "once"}), name)
         delivery = self._delivery((*where, "delivery"), table.get("delivery", {}))
-        dlq = read_dlq(self.parts, (*where, "dlq"), table["dlq"]) if "dlq" in table else self.dlq
+        dlq = read_dlq(self.parts, (*where, "dlq"), table["dlq"], shared=self.dlq) if "dlq" in table else self.dlq
         if source is None or schedule is None or retry is None or run is None:
             return None
-        plan = Plan(source=source, middlewares=middlewares, sinks=sinks, dlq=dlq, state=self.state, delivery=delivery)
+        plan = Plan(
+            source=source,
+            middlewares=middlewares,
+            sinks=sinks,
+            dlq=dlq.store,
+            letters=dlq.terms,
+            state=self.state,
+            delivery=delivery,
+        )
         return ReadPipeline(plan=plan, schedule=schedule, retry=retry, run=run)
 
     def _source(self, where: KeyPath, table: Mapping[str, object]) -> Part | None:
@@ -96,12 +106,16 @@ class PlanReader:
         return tuple(part for place, row in rows if (part := self.parts.part(place, row, kind)) is not None)
 
     def _schedule(self, where: KeyPath, value: object, pipeline_id: str) -> Choice | None:
-        reader, catalogue = self.parts.reader, self.parts.catalogue
-        if isinstance(value, dict) and "import" not in value and self._is_missing(value):
+        reader = self.parts.reader
+        own, general = split(value) if isinstance(value, dict) and "import" not in value else (value, {})
+        options = self._general(where, general)
+        if options is None:
+            return None
+        if isinstance(own, dict) and "import" not in own and self._is_missing(own):
             # Written and listed all the same: the worker refuses it when it is to run, with what mends it.
-            options = {key: option for key, option in value.items() if key != "type"}
-            return Choice(str(value["type"]), options, _remedy(value["type"]))
-        part = self.parts.part(where, value, Kind.SCHEDULE_TYPE)
+            written = {key: option for key, option in own.items() if key != "type"}
+            return Choice(str(own["type"]), {**written, **options}, _remedy(own["type"]))
+        part = self.parts.part(where, own, Kind.SCHEDULE_TYPE)
         if part is None:
             return None
         if isinstance(part, ImportedPart):
@@ -109,14 +123,25 @@ class PlanReader:
                 return part.found
             reader.wrong(where, f"{part.target!r} is not a Schedule")
             return None
-        choice = part.choice
-        built = reader.built(
-            where,
-            "",
-            choice.options,
-            lambda: catalogue.build(Kind.SCHEDULE_TYPE, choice, pipeline_id=pipeline_id),
-        )
-        return None if built is None else choice
+        choice = Choice(part.choice.name, {**part.choice.options, **options}, part.choice.remedy)
+        return reader.built(where, "", choice.options, lambda: self._judged(choice, pipeline_id))
+
+    def _general(self, where: KeyPath, written: Mapping[str, object]) -> dict[str, object] | None:
+        """Return the options that every schedule has, or tell what is wrong with them and return None."""
+        if not written:
+            return {}
+        read = self.parts.reader.settings(where, written, ScheduleOptions)
+        return None if read is None else {name: getattr(read, name) for name in written}
+
+    def _judged(self, choice: Choice, pipeline_id: str) -> Choice:
+        """Return *choice*, or raise what is wrong with it; a calendar that is missing is told at use."""
+        try:
+            judge_schedule(
+                catalogue=self.parts.catalogue, schedule=choice, clock=SystemClock(), pipeline_id=pipeline_id
+            )
+        except MissingPluginError:
+            return choice
+        return choice
 
     def _is_missing(self, table: Mapping[str, object]) -> bool:
         """Whether the plugin of the schedule type that *table* names is not there; any other fault is told later."""
@@ -134,20 +159,12 @@ class PlanReader:
     def _delivery(self, where: KeyPath, value: object) -> dict[str, Any]:
         reader = self.parts.reader
         table = reader.table(where, value)
-        for key in _STORES & table.keys():
-            other = "[pipelines.NAME.dlq]" if key == "dlq" else "[state]"
-            reader.wrong((*where, key), f"{shown(where)}: no key {key!r}; write it as {other}")
-        options = {key: option for key, option in table.items() if key not in _STORES}
+        for key in _ELSEWHERE.keys() & table.keys():
+            word = "write it as" if key in ("dlq", "checkpoint") else "it stands in"
+            reader.wrong((*where, key), f"{shown(where)}: no key {key!r}; {word} {_ELSEWHERE[key]}")
+        options = {key: option for key, option in table.items() if key not in _ELSEWHERE}
         config = reader.settings(where, options, DeliveryConfig)
         return {} if config is None else {key: getattr(config, key) for key in options}
-
-
-def read_dlq(parts: PartReader, where: KeyPath, value: object) -> Part | None:
-    """Return the store of dead letters that *value* names, or None for `store = "none"`."""
-    if isinstance(value, dict) and value.get("store") == NO_STORE:
-        parts.reader.known(where, value, ("store",))
-        return None
-    return parts.part(where, value, Kind.DEAD_LETTER_STORE, word="store", otherwise=DEFAULT_STORE)
 
 
 def _read_state(parts: PartReader, value: object) -> Part | None:

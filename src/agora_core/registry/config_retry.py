@@ -1,5 +1,6 @@
-"""Reads `[pipelines.NAME.retry]`: two numbers, a backoff policy, and the policy's options among them."""
+"""Reads `[pipelines.NAME.retry]`: a few numbers, a backoff policy, and the policy's options among them."""
 
+from dataclasses import replace
 from typing import Any
 
 from agora_core.registry.catalogue import Kind
@@ -11,7 +12,7 @@ from agora_core.registry.settings import RetrySettings
 from agora_core.registry.toml_scan import KeyPath
 from agora_core.spec.offers import Choice
 
-_NUMBERS = ("max_consecutive_errors", "error_backoff_seconds")
+_OWN = ("max_consecutive_errors", "error_backoff_seconds", "on_exhausted", "cool_down_seconds")
 _DEFAULT_POLICY = "exponential"
 
 
@@ -19,8 +20,8 @@ def read_retry(parts: PartReader, where: KeyPath, value: object, pipeline_id: st
     """Return what happens after failures, or tell what is wrong and return None."""
     reader = parts.reader
     table = dict(reader.table(where, value))
-    numbers = {name: table.pop(name) for name in _NUMBERS if name in table}
-    settings = reader.settings(where, numbers, RetrySettings)
+    own = {name: table.pop(name) for name in _OWN if name in table}
+    settings = reader.settings(where, own, RetrySettings)
     policy = table.pop("policy", _DEFAULT_POLICY if table else None)
     if settings is None or policy is None:
         return settings
@@ -35,18 +36,14 @@ def read_retry(parts: PartReader, where: KeyPath, value: object, pipeline_id: st
         )
         if built is None:
             return None
-    return RetrySettings(
-        max_consecutive_errors=settings.max_consecutive_errors,
-        error_backoff_seconds=settings.error_backoff_seconds,
-        policy=chosen,
-    )
+    return replace(settings, policy=chosen)
 
 
 def _policy(parts: PartReader, where: KeyPath, policy: object, options: dict[str, object]) -> Any:
     reader = parts.reader
     if isinstance(policy, dict) and is_reference(policy) and "import" in policy:
         found: Any = reader.built((*where, "policy"), "", (), lambda: resolved(policy))
-        reader.known(where, options, (*_NUMBERS, "policy"))
+        reader.known(where, options, (*_OWN, "policy"))
         if found is None or (callable(getattr(found, "delay", None)) and not isinstance(found, type)):
             return found
         reader.wrong(
@@ -57,5 +54,5 @@ def _policy(parts: PartReader, where: KeyPath, policy: object, options: dict[str
         fault = OptionFault("policy", f'policy must be a name or {{ import = "module:attr" }}, not {policy!r}')
         reader.faults(where, f"{shown(where)}:", [fault])
         return None
-    part = parts.offered(where, Kind.BACKOFF_POLICY, policy, options, beside=(*_NUMBERS, "policy"))
+    part = parts.offered(where, Kind.BACKOFF_POLICY, policy, options, beside=(*_OWN, "policy"))
     return None if part is None else part.choice

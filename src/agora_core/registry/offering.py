@@ -14,8 +14,10 @@ from agora_core.spec.offers import Offer
 
 HOOKS = {
     "agora_schedule_types": Kind.SCHEDULE_TYPE,
+    "agora_calendars": Kind.CALENDAR,
     "agora_backoff_policies": Kind.BACKOFF_POLICY,
     "agora_dlq_stores": Kind.DEAD_LETTER_STORE,
+    "agora_dlq_codecs": Kind.RECORD_CODEC,
     "agora_health_exporters": Kind.HEALTH_EXPORTER,
     "agora_sources": Kind.SOURCE,
     "agora_sinks": Kind.SINK,

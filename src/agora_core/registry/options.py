@@ -60,7 +60,7 @@ def _is_named(parameter: Parameter) -> bool:
 
 
 def _unknown(options: Iterable[str], named: Collection[str], noun: str) -> Iterator[OptionFault]:
-    listed = ", ".join(sorted(named)) or "none"
+    listed = ", ".join(sorted(set(named))) or "none"
     for name in options:
         if name not in named:
             yield OptionFault(name, f"no {noun} {name!r}; known: {listed}{did_you_mean(name, named)}")

@@ -23,6 +23,7 @@ class TomlFile:
     path: Path
     data: dict[str, Any]
     lines: dict[KeyPath, int]
+    text: str = ""
 
     def line(self, keys: KeyPath) -> int:
         """Return the line of the value that *keys* lead to, or of the nearest table around it."""
@@ -32,9 +33,12 @@ class TomlFile:
         return 1
 
 
-def read_toml(path: Path) -> TomlFile:
-    """Return the content of *path*, or raise a `ConfigError` that says what is wrong with it and where."""
-    text = _text(path)
+def read_toml(path: Path, text: str | None = None) -> TomlFile:
+    """Return the content of *path*, or raise a `ConfigError` that says what is wrong with it and where.
+
+    Where its *text* is given, the file is not read.
+    """
+    text = _text(path) if text is None else text
     try:
         lines = key_lines(text)
         data = tomllib.loads(text)
@@ -45,7 +49,7 @@ def read_toml(path: Path) -> TomlFile:
     except (RecursionError, ValueError) as error:
         # The parser leaves to Python what Python then refuses, such as a number of 5,000 digits.
         raise ConfigError(f"{path}: not usable as TOML: {error}") from None
-    return TomlFile(path=path, data=data, lines=lines)
+    return TomlFile(path=path, data=data, lines=lines, text=text)
 
 
 def _text(path: Path) -> str:

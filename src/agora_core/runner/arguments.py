@@ -4,7 +4,7 @@ import re
 from math import isfinite
 from typing import TypeVar
 
-from agora_core.spec.errors import ConfigError
+from agora_core.spec.errors import ConfigError, did_you_mean
 
 Value = TypeVar("Value")
 
@@ -37,13 +37,19 @@ def seconds_or_none(name: str, value: object) -> float | None:
     return None if value is None else seconds(name, value)
 
 
-def count(name: str, value: object) -> int:
-    """Return *value* as a whole number of at least 1."""
+def whole(name: str, value: object) -> int:
+    """Return *value* as a whole number, be it below zero."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigError(f"{name} must be a whole number, not {value!r}")
-    if value < 1:
-        raise ConfigError(f"{name} must be 1 or more, not {value!r}")
     return value
+
+
+def count(name: str, value: object) -> int:
+    """Return *value* as a whole number of at least 1."""
+    number = whole(name, value)
+    if number < 1:
+        raise ConfigError(f"{name} must be 1 or more, not {value!r}")
+    return number
 
 
 def count_or_none(name: str, value: object) -> int | None:
@@ -59,6 +65,14 @@ def port_or_none(name: str, value: object) -> int | None:
         raise ConfigError(f"{name} must be a port number or None, not {value!r}")
     if not 0 <= value <= 65_535:
         raise ConfigError(f"{name} must be a port from 0 to 65535, not {value!r}")
+    return value
+
+
+def one_of(name: str, value: object, known: tuple[str, ...]) -> str:
+    """Return *value* as one of the words that are *known*."""
+    if not isinstance(value, str) or value not in known:
+        hint = did_you_mean(value, known) if isinstance(value, str) else ""
+        raise ConfigError(f"{name} must be {' or '.join(map(repr, known))}, not {value!r}{hint}")
     return value
 
 

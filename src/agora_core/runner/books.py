@@ -2,43 +2,56 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from os import urandom
 
-from agora_core.runner import rhythm, statuses
+from agora_core.runner import remembering, rhythm, statuses
 from agora_core.runner.clock_steps import offset, step
 from agora_core.runner.entries import ENDED, Entry
-from agora_core.runner.events import Events
 from agora_core.runner.failures import error_line
 from agora_core.runner.letter_watch import unresolved
 from agora_core.runner.live import Live
+from agora_core.runner.pace import COOL_DOWN, NO_RETRY, RETRIES, SCHEDULE
 from agora_core.runner.replacing import replacer
+from agora_core.runner.slot_ledger import SlotLedger
+from agora_core.runner.slots import MisfirePolicy
+from agora_core.runner.told import Notes, Told
+from agora_core.spec.decisions import Decision, SlotReason
 from agora_core.spec.engines import RunOrder, RunResult
-from agora_core.spec.errors import ConfigError, DeadLetterError
+from agora_core.spec.errors import ConfigError, ConservationError, DeadLetterError
 from agora_core.spec.letters import DlqStore
 from agora_core.spec.runs import Outcome, Run, RunSummary
 from agora_core.spec.time import Clock, Stop, Wait
 
 _run_with = replacer(Run)
 
+_NOTICED = timedelta(seconds=1)
+"""A run that was queued for less than this is as good as on time."""
+
+Look = Callable[[Entry, DlqStore, timedelta | None, bool], None]
+"""Told of a pipeline's store after each run, how long resolved letters are kept, and if it may hold something new."""
+
 
 class Books:
     """Writes down what happens. Each pipeline's status is a frozen value, replaced at every event.
 
-    *ends* tells whether all pipelines were asked to end, and *look* is told whose dead letters may have changed.
+    *ends* tells whether all pipelines were asked to end, and *look* is told where dead letters are.
     """
 
-    def __init__(
-        self, events: Events, clock: Clock, ends: Callable[[], bool], look: Callable[[Entry, DlqStore], None]
-    ) -> None:
+    def __init__(self, events: Told, clock: Clock, ends: Callable[[], bool], look: Look) -> None:
+        self.scribe: Notes | None = None
+        """Keeps what pipelines are to remember, where a store does."""
         self._events = events
         self._clock = clock
         self._ends = ends
         self._look = look
+        self._slots = SlotLedger(events, self._note)
         self.refused: dict[str, ConfigError] = {}
         """The pipelines that stopped because of a programming error or a wrong configuration."""
         self.cut: list[str] = []
         """The pipelines whose run was cancelled because the worker ended."""
+        self.exhausted: dict[str, None] = {}
+        """The pipelines that cool down, or try again, after too many failures in a row."""
 
     def is_asked(self, entry: Entry) -> bool:
         """Return whether the pipeline was asked to end, alone or with all others."""
@@ -49,14 +62,20 @@ class Books:
         run = Run(
             id=urandom(16).hex(),
             pipeline_id=order.pipeline_id,
-            number=order.run_no,
-            attempt=order.attempt,
+            number=entry.numbers + order.run_no,
+            attempt=max(order.attempt, entry.status.consecutive_errors + 1),
             slot=order.slot,
             started_at=self._clock.now(),
+            trigger=order.reason,
+            successes=entry.successes,
         )
-        entry.live = Live(reason=order.reason, offset=offset(self._clock))
-        entry.status = statuses.started(entry.status, run)
-        self._events.run_started(run)
+        self._slots.begun(entry, run)
+        entry.live = Live(reason=order.reason, offset=offset(self._clock), queued_for=order.queued_for)
+        entry.status = statuses.started(entry.status, run, order.queued_for)
+        self._events.run_started(run, order.queued_for)
+        if order.queued_for is not None and order.queued_for >= _NOTICED:
+            self._slots.delayed(entry, run, order.queued_for)
+        self._note(entry, run=run)
         return run
 
     def succeeded(self, entry: Entry, run: Run, summary: RunSummary) -> RunResult:
@@ -65,7 +84,10 @@ class Books:
         run = self._end(entry, run, Outcome.STOPPED if early else Outcome.SUCCESS, summary)
         failures = run.attempt - 1 if early else 0
         if not early:
+            entry.successes = run.successes
+            self.exhausted.pop(run.pipeline_id, None)
             entry.last = run
+            self._slots.settle(entry, run)
             entry.longest = max(entry.longest, (run.ended_at or run.started_at) - run.started_at)
         entry.status = statuses.ended(entry.status, run, failures)
         self._events.run_finished(run)
@@ -73,9 +95,10 @@ class Books:
 
     def failed(self, entry: Entry, run: Run, error: BaseException) -> RunResult:
         """A run failed."""
-        if isinstance(error, DeadLetterError) and entry.live is not None and entry.live.letters is not None:
+        if isinstance(error, DeadLetterError) and entry.live is not None and entry.live.has_letters:
             entry.status = statuses.letter_lost(entry.status)
-        run = self._end(entry, run, Outcome.FAILED, None, error_line(error))
+        run = self._end(entry, run, Outcome.FAILED, None, error_line(error), cause=error)
+        self._slots.settle(entry, run)
         entry.status = statuses.ended(entry.status, run, run.attempt)
         self._events.run_failed(run, error)
         if isinstance(error, ConfigError):
@@ -94,11 +117,98 @@ class Books:
             self.decide(entry, Stop(statuses.CUT))
         else:
             entry.last = run  # so that the schedule goes on from here, and does not start it anew at once
+            self._slots.settle(entry, run)
+        self._keep(entry, run)
+
+    def broken(self, entry: Entry, error: Exception) -> Stop:
+        """A run could not be executed, and nobody knows how far it had come: its pipeline ends."""
+        run, entry.live = entry.status.current_run, None
+        if run is not None:
+            line = error_line(error)
+            run = _run_with(run, ended_at=self._clock.now(), outcome=Outcome.FAILED, error=line)
+            entry.status = statuses.ended(entry.status, run, run.attempt)
+        step = Stop(f"its run could not be executed: {error_line(error)}", gave_up=True)
+        self.decide(entry, step)
+        self._keep(entry, entry.status.last_run, reason=step.reason)
+        return step
+
+    def passed_over(self, entry: Entry, slot: datetime) -> Wait | Stop:
+        """The run of *slot* was cancelled by hand while it was queued: the schedule goes on from here."""
+        now, pipeline_id = self._clock.now(), entry.status.id
+        entry.status = statuses.left_queue(entry.status, None)
+        self._slots.passed_over(entry, slot, now)
+        entry.last = Run(
+            id=urandom(16).hex(),
+            pipeline_id=pipeline_id,
+            number=0,
+            attempt=1,
+            slot=slot,
+            started_at=now,
+            ended_at=now,
+            outcome=Outcome.CANCELLED,
+            successes=entry.successes,
+        )
+        return self.decide(entry, self.next_step(entry, entry.status.consecutive_errors))
 
     def next_step(self, entry: Entry, failures: int) -> Wait | Stop:
         """Ask the pipeline's pace; a schedule or a policy that cannot answer stops the pipeline."""
+        return self._retried(entry, lambda: self._after(entry, failures))
+
+    def first_step(self, entry: Entry) -> Wait | Stop:
+        """Ask for the first step under this worker, given what an earlier one kept."""
+        failures, memory = entry.status.consecutive_errors, entry.memory
+        failed = memory.last_run if memory is not None else None
+        if failures and failed is not None and failed.ended_at is not None:
+            failed_at = failed.ended_at
+            step = self._asked(entry, lambda: entry.pace.again(failures, self._clock.now(), failed_at))
+            if isinstance(step, Stop) and memory is not None and memory.reason == step.reason == NO_RETRY:
+                return replace(step, gave_up=False)  # the worker that saw it has told so: the schedule is merely over
+            return self._slots.retried(entry, step, self._clock.now())
+        if entry.settled is not None and entry.pace.has_slots:
+            return self.missed(entry, SlotReason.DOWN)
+        return self.next_step(entry, failures)
+
+    def missed(self, entry: Entry, reason: SlotReason) -> Wait | Stop:
+        """Return what to do where slots may have been missed for *reason*, and tell what becomes of them."""
+        return self._asked(entry, lambda: self._slots.missed(entry, reason, self._clock.now()))
+
+    def overdue(self, entry: Entry, wait: Wait) -> Wait | Stop:
+        """Return what to do where the slot of *wait* has passed a while ago, with others behind it maybe.
+
+        A retry is judged whenever it is due.
+        """
+        if wait.reason in RETRIES:
+            return self._retried(entry, lambda: entry.pace.judged(wait, self._clock.now()))
+        if entry.settled is None:
+            entry.settled = wait.named - timedelta.resolution
+        before = entry.settled
+        step = self.missed(entry, SlotReason.LATE)
+        is_at_once = isinstance(step, Wait) and step.reason == SCHEDULE and step.until <= self._clock.now()
+        return wait if is_at_once and entry.settled == before else step
+
+    def resumed(self, entry: Entry) -> Wait | Stop | None:
+        """Return the next step of a pipeline that was paused, or None where its wait stays: no slot is made up for."""
+        since, entry.paused_at = entry.paused_at, None
+        if since is not None and entry.pace.has_slots:
+            self._asked(entry, lambda: self._slots.pass_over(entry, since, self._clock.now()))
+        self._note(entry)
+        if since is None or not entry.pace.has_slots or entry.status.consecutive_errors:
+            return None
+        return self.next_step(entry, 0)
+
+    def paused(self, entry: Entry) -> None:
+        """Keep that the pipeline was paused by hand."""
+        entry.paused_at = self._clock.now()
+        self._slots.settle_before(entry, None, entry.paused_at)
+        self._note(entry)
+
+    def _retried(self, entry: Entry, ask: Callable[[], Wait | Stop]) -> Wait | Stop:
+        """Ask, and have it told where the answer is that a failed run is not retried."""
+        return self._slots.retried(entry, self._asked(entry, ask), self._clock.now())
+
+    def _asked(self, entry: Entry, ask: Callable[[], Wait | Stop]) -> Wait | Stop:
         try:
-            wanted = entry.pace.after(entry.last, failures, self._clock.now())
+            wanted = ask()
             return wanted if isinstance(wanted, Stop) or wanted.until.tzinfo is UTC else _in_utc(wanted)
         except Exception as error:  # noqa: BLE001  # a border: timetables and policies are plugins
             self._events.pace_broken(entry.status.id, error)
@@ -109,14 +219,18 @@ class Books:
         if isinstance(wanted, Wait) and self.is_asked(entry):
             wanted = Stop(statuses.ASKED)
         entry.status = statuses.decided(entry.status, wanted)
+        if isinstance(wanted, Wait) and wanted.reason == COOL_DOWN:
+            self.exhausted[entry.status.id] = None
         if isinstance(wanted, Stop):
+            if wanted.gave_up:
+                self.exhausted.pop(entry.status.id, None)
             self._events.pipeline_stopped(entry.status.id, self._clock.now(), wanted)
         return wanted
 
     def clock_was_set(self, entry: Entry, wait: Wait, by: timedelta) -> Wait:
         """Publish what *wait* has become, now that the wall clock was set, and return it."""
         try:
-            moved = entry.pace.moved(wait, entry.last, self._clock.now(), by)
+            moved = entry.pace.moved(wait, entry.last, self._clock.now(), by, entry.settled)
             moved = _in_utc(moved)
         except Exception as error:  # noqa: BLE001  # a border: timetables are plugins; the next run's end will tell
             self._events.pace_broken(entry.status.id, error)
@@ -126,7 +240,14 @@ class Books:
         return moved
 
     def _end(
-        self, entry: Entry, run: Run, outcome: Outcome, summary: RunSummary | None, error: str | None = None
+        self,
+        entry: Entry,
+        run: Run,
+        outcome: Outcome,
+        summary: RunSummary | None,
+        error: str | None = None,
+        *,
+        cause: BaseException | None = None,
     ) -> Run:
         live, entry.live = entry.live, None
         now, started_at = self._clock.now(), run.started_at
@@ -135,32 +256,62 @@ class Books:
             started_at += step(live.offset, offset(self._clock))
         if summary is None:
             summary = (live and live.counts) or RunSummary(elapsed=now - started_at)
-        run = _run_with(run, started_at=started_at, ended_at=now, outcome=outcome, summary=summary, error=error)
+        entry.successes += outcome is Outcome.SUCCESS
+        run = _run_with(
+            run,
+            started_at=started_at,
+            ended_at=now,
+            outcome=outcome,
+            summary=summary,
+            error=error,
+            successes=entry.successes,
+        )
         if live is not None:
-            self._count_skipped(entry, run, live.reason)
-            self._look_at_letters(entry, run, live.letters)
+            self._slots.ended(entry, run, live)
+            self._check_conservation(entry, run, live, cause)
+            self._look_at_letters(entry, run, live, cause)
         return run
 
-    def _count_skipped(self, entry: Entry, run: Run, reason: str) -> None:
-        before = entry.status.last_run
-        since = run.slot if run.attempt == 1 or before is None or before.ended_at is None else before.ended_at
-        try:
-            counts = rhythm.skipped(entry.pace.timetable, entry.last, run, reason=reason, since=since)
-        except Exception:  # noqa: BLE001  # a border: timetables are plugins; one that fails is told at the next step
-            return
-        if counts:
-            entry.status = statuses.skipped(entry.status, counts)
+    def _check_conservation(self, entry: Entry, run: Run, live: Live, cause: BaseException | None) -> None:
+        """Count a run whose records do not add up, and say so as loudly as can be: it is always a bug."""
+        if live.is_counted and (isinstance(cause, ConservationError) or not run.summary.is_conserved):
+            entry.status = statuses.not_conserved(entry.status)
+            self._events.not_conserved(run)
 
-    def _look_at_letters(self, entry: Entry, run: Run, store: DlqStore | None) -> None:
-        """Ask the store where the answer may be a new one."""
-        if store is None:
+    def _after(self, entry: Entry, failures: int) -> Wait | Stop:
+        runs_all = entry.pace.misfire.policy is MisfirePolicy.RUN_ALL and entry.pace.has_slots
+        if failures or not runs_all or entry.settled is None:
+            return entry.pace.after(entry.last, failures, self._clock.now(), entry.settled)
+        return self._slots.missed(entry, SlotReason.RUNNING, self._clock.now())
+
+    def _keep(self, entry: Entry, run: Run | None, *, reason: str = "") -> None:
+        if entry.memory is not None and entry.memory.interruptions:
+            entry.memory = replace(entry.memory, interruptions=0)
+        self._note(entry, run=run, reason=reason)
+
+    def _note(
+        self, entry: Entry, *, run: Run | None = None, decision: Decision | None = None, reason: str = ""
+    ) -> None:
+        """Have the scribe keep what is new; where no worker comes after this one, only what is history."""
+        scribe = self.scribe
+        if scribe is None:
             return
-        known = entry.status.dlq
-        if known is None or run.summary.dead or unresolved(known):
-            self._look(entry, store)
+        if scribe.remembers:
+            scribe.note(remembering.memory_of(entry, reason=reason), run=run, decision=decision)
+        elif decision is not None or (run is not None and run.outcome is not None):
+            scribe.note(run=run, decision=decision)
+
+    def _look_at_letters(self, entry: Entry, run: Run, live: Live, cause: BaseException | None) -> None:
+        """Have the store looked after, and asked where the answer may be a new one."""
+        store, known = live.letters, entry.status.dlq
+        if store is not None:
+            may_be_new = known is None or run.summary.dead > 0 or unresolved(known) > 0
+            in_trouble = bool(entry.status.dlq_troubles) or isinstance(cause, DeadLetterError)
+            self._look(entry, store, live.keeps_resolved, may_be_new or in_trouble)
 
     def _result(self, entry: Entry, run: Run, wanted: Wait | Stop) -> RunResult:
         decision = self.decide(entry, wanted)
+        self._keep(entry, run, reason=decision.reason if isinstance(decision, Stop) else "")
         if isinstance(decision, Wait):
             self._events.planned(run, decision)
             if run.outcome is Outcome.SUCCESS:

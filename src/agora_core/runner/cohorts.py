@@ -1,11 +1,13 @@
 """What pipelines share that were registered alike, so that each of a hundred thousand is little more than its id."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from agora_core.runner import statuses
 from agora_core.runner.pace import Pace
 from agora_core.runner.scheduled import ScheduledPipeline
 from agora_core.spec.health import PipelineStatus
+from agora_core.spec.state import PipelineMemory
 from agora_core.spec.time import Wait
 
 
@@ -25,6 +27,12 @@ class Cohort:
         """Return the status of a pipeline here that nothing has happened to, but that its first wait was decided."""
         status = statuses.registered(one.id, self.schedule, one.max_consecutive_errors)
         return status if self.first is None else statuses.decided(status, self.first)
+
+    def beginning(self, pipeline_id: str, now: datetime) -> PipelineMemory | None:
+        """Return what to keep of a pipeline that is first seen *now*, so that no slot from here on is ever lost."""
+        if not self.pace.has_slots or self.pace.forgets:
+            return None
+        return PipelineMemory(pipeline_id=pipeline_id, schedule=self.schedule, settled=now)
 
 
 class Cohorts:

@@ -10,12 +10,16 @@ from traceback import StackSummary, format_list, walk_stack
 from types import CodeType, FrameType
 from typing import Any
 
+from agora_core.runner.abandoning import awaited_by
+
 _NOT_USERS = tuple(
     {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     | {str(Path(__file__).parents[1])}
     | {"<frozen"}
 )
 """Where code is that is not the user's own."""
+
+_MOST_FRAMES = 1_000
 
 
 def where(frames: list[FrameType]) -> str:
@@ -28,7 +32,12 @@ def where(frames: list[FrameType]) -> str:
 
 def where_task_waits(task: asyncio.Task[Any]) -> str:
     """Return `file:line` of the user's line at which *task* waits, or an empty string."""
-    return where(list(_awaited(task.get_coro())))
+    frames: list[FrameType] = []
+    waiting: Any = task
+    while isinstance(waiting, asyncio.Task) and len(frames) < _MOST_FRAMES:
+        frames += _awaited(waiting.get_coro())
+        waiting = awaited_by(waiting)  # another task, maybe
+    return where(frames)
 
 
 def frames_of(thread_id: int) -> list[FrameType]:

@@ -90,7 +90,8 @@ class Driver:
         slot.number = self._newest
         line, at = self._moments, due.timestamp()
         if is_span:
-            line, at = self._spans, self._spans.now() + (at - self._moments.now())
+            # What is due at once keeps its order: two clocks read one after the other are no measure for it.
+            line, at = self._spans, self._spans.now() + max(at - self._moments.now(), 0.0)
         entry = (at, slot.number, slot)
         heappush(line.heap, entry)
         if line.heap[0] is entry:

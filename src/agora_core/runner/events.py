@@ -1,7 +1,7 @@
 """Tells what happens to pipelines: to the log for people, to the plugins as news."""
 
 from asyncio import Task
-from datetime import datetime
+from datetime import datetime, timedelta
 from logging import DEBUG, INFO, getLogger
 from typing import Any
 
@@ -9,7 +9,8 @@ from agora_core.registry.news import News
 from agora_core.runner import statuses
 from agora_core.runner.culprits import where_task_waits
 from agora_core.runner.failures import error_line, traceback_of
-from agora_core.runner.pace import BACKOFF
+from agora_core.runner.pace import BACKOFF, COOL_DOWN, in_a_row
+from agora_core.spec.decisions import Decision, Delayed
 from agora_core.spec.letters import DeadLetter
 from agora_core.spec.news import PipelineStopped, WorkerStarted, WorkerStopped
 from agora_core.spec.runs import Run
@@ -17,8 +18,18 @@ from agora_core.spec.time import Stop, Wait
 
 log = getLogger("agora.runner")
 
+_DECIDED = {
+    "skipped": "slots skipped",
+    "caught_up": "missed slots caught up",
+    "delayed": "run delayed",
+    "not_retried": "failed run not retried",
+}
+
 _LATE_SECONDS = 60.0
 """From here on a late start is worth a warning: the machine slept, its clock was set, or the loop was blocked."""
+
+
+_NO_TIME = timedelta(0)
 
 
 class Events:
@@ -41,14 +52,20 @@ class Events:
         log.info("worker stopped", extra={"exit_code": worker.exit_code, "cut": list(worker.cut)})
         self._news.tell("agora_worker_stopped", worker=worker)
 
-    def run_started(self, run: Run) -> None:
-        """A run began."""
-        late = (run.started_at - run.slot).total_seconds()
+    def run_started(self, run: Run, queued_for: timedelta | None = None) -> None:
+        """A run began; how long it was *queued_for* is no lateness of the worker."""
+        late = (run.started_at - run.slot - (queued_for or _NO_TIME)).total_seconds()
         if late >= _LATE_SECONDS:
             log.warning("run starts late", extra={**_of(run), "late_seconds": round(late, 3)})
         if log.isEnabledFor(INFO):
             log.info("run started", extra={**_of(run), "attempt": run.attempt})
         self._news.tell("agora_run_started", run=run)
+
+    def slot_decided(self, decision: Decision) -> None:
+        """A slot did not become a run at its moment."""
+        is_minor = isinstance(decision, Delayed) and decision.by.total_seconds() < _LATE_SECONDS
+        extra = {"pipeline_id": decision.pipeline_id, "reason": decision.reason.value, "why": str(decision)}
+        log.log(DEBUG if is_minor else INFO, _DECIDED[decision.kind], extra={**extra, "slots": decision.count})
 
     def run_finished(self, run: Run) -> None:
         """A run ended well, or early because it was asked to."""
@@ -62,10 +79,17 @@ class Events:
         log.error("run failed", exc_info=traceback_of(error), extra=extra)
         self._news.tell("agora_run_finished", run=run)
 
-    def run_overdue(self, run: Run, task: Task[Any] | None) -> None:
-        """A run goes on long after its time-out: it has swallowed its cancellation, and its schedule stands still."""
-        place = where_task_waits(task) if task is not None else ""
-        log.warning("run goes on after its time-out", extra={**_of(run), "where": place})
+    def not_conserved(self, run: Run) -> None:
+        """The records of a run do not add up: there is a bug in Agora."""
+        log.critical("records appeared or vanished", extra={**_of(run), "error": run.error, **_counts(run)})
+
+    def run_abandoned(self, run: Run, task: Task[Any]) -> None:
+        """A run goes on long after its time-out: it has swallowed its cancellation, and its schedule leaves it."""
+        log.warning("run abandoned", extra={**_of(run), "where": where_task_waits(task)})
+
+    def abandoned_run_ended(self, run: Run) -> None:
+        """A run that was abandoned has ended after all."""
+        log.warning("abandoned run ended", extra=_of(run))
 
     def run_cut(self, run: Run, error: BaseException) -> None:
         """A run was cancelled; what it raised instead is told too."""
@@ -74,10 +98,14 @@ class Events:
         self._news.tell("agora_run_finished", run=run)
 
     def planned(self, run: Run, step: Wait) -> None:
-        """A pipeline waits for its next run; only a retry is worth a line."""
-        if step.reason == BACKOFF and run.ended_at is not None:
+        """A pipeline waits for its next run; only a retry, and a cool-down, are worth a line."""
+        if step.reason in (BACKOFF, COOL_DOWN) and run.ended_at is not None:
             seconds = round((step.until - run.ended_at).total_seconds(), 3)
-            log.warning("run is retried", extra={"pipeline_id": run.pipeline_id, "in_seconds": seconds})
+            extra = {"pipeline_id": run.pipeline_id, "in_seconds": seconds}
+            if step.reason == BACKOFF:
+                log.warning("run is retried", extra=extra)
+            else:
+                log.error("pipeline cools down", extra={**extra, "reason": in_a_row(run.attempt)})
 
     def pace_broken(self, pipeline_id: str, error: Exception) -> None:
         """A schedule or a backoff policy raised."""
@@ -100,6 +128,11 @@ class Events:
             log.info("pipeline completed", extra=extra)
         stopped = PipelineStopped(pipeline_id=pipeline_id, at=at, reason=step.reason, gave_up=step.gave_up)
         self._news.tell("agora_pipeline_stopped", pipeline=stopped)
+
+    @property
+    def tell_of_letters(self) -> bool:
+        """Whether anybody hears of each dead letter."""
+        return self._news.is_heard("agora_record_died")
 
     def record_died(self, letter: DeadLetter) -> None:
         """A record became a dead letter, and is kept."""

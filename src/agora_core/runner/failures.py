@@ -14,7 +14,7 @@ class RedactedTraceback(Exception):  # noqa: N818  # it stands for an error in a
 
 def error_line(error: BaseException) -> str:
     """Return *error* as one redacted line: `ErrorType: message`."""
-    text = redact(f"{type(error).__name__}: {_message(error)}").removesuffix(": ")
+    text = redact(f"{type(error).__name__}: {message_of(error)}").removesuffix(": ")
     line = " ".join(text.split())
     return line if len(line) <= _LINE else f"{line[:_LINE]}…"
 
@@ -28,10 +28,10 @@ def traceback_of(error: BaseException) -> BaseException | None:
     return error if clean == text else RedactedTraceback("\n" + clean)
 
 
-def _message(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """Return the message of *error*; of a group, what its leaves say."""
     if isinstance(error, BaseExceptionGroup):
-        return "; ".join(f"{type(leaf).__name__}: {_message(leaf)}" for leaf in error.exceptions)
+        return "; ".join(f"{type(leaf).__name__}: {message_of(leaf)}" for leaf in error.exceptions)
     try:
         return str(error)
     except Exception:  # noqa: BLE001  # a border: the exception is the user's class, and its __str__ may be broken

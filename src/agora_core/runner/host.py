@@ -1,34 +1,29 @@
-"""Runs pipelines once, for whichever engine asks: factory, time-out, counts, and what follows."""
+"""All that engines may call: what comes next for each pipeline is decided here, and each run's start and end told."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from types import CodeType
 
-from agora_core.flow.bound import BoundPipeline
-from agora_core.flow.context import RunContext
-from agora_core.flow.governor import Governor
-from agora_core.runner import factories, statuses
+from agora_core.runner import statuses
 from agora_core.runner.books import Books
 from agora_core.runner.cohorts import Cohorts
 from agora_core.runner.entries import ENDED, Entry
 from agora_core.runner.events import Events
-from agora_core.runner.letter_watch import Letters, LetterWatch
-from agora_core.runner.live import summary_of
+from agora_core.runner.execution import Execution
+from agora_core.runner.first_builds import FirstBuilds
+from agora_core.runner.remembering import restore
 from agora_core.runner.roll import Roll
 from agora_core.runner.scheduled import ScheduledPipeline
+from agora_core.runner.scribe import Scribe
 from agora_core.runner.slices import in_slices
 from agora_core.spec.engines import Deployment, Lease, RunOrder, RunResult
-from agora_core.spec.errors import ConfigError, RunError
+from agora_core.spec.errors import ConfigError
 from agora_core.spec.health import PipelineState, PipelineStatus
-from agora_core.spec.letters import DlqStore
-from agora_core.spec.runs import Outcome, Run, RunSummary
+from agora_core.spec.runs import Outcome, RunSummary
+from agora_core.spec.state import PipelineMemory
 from agora_core.spec.time import Clock, Stop, Wait
-
-_REFRESH_SECONDS = 1.0
-"""How often the counts of runs that are going on are published."""
-
-_OVERDUE_SECONDS = 30.0
-"""A run that still goes on so long after its time-out has swallowed its cancellation, and is told."""
+from agora_core.spec.typed_values import RecordCodec
 
 
 class RunHost:
@@ -41,22 +36,35 @@ class RunHost:
     deployment: Deployment
 
     def __init__(
-        self, events: Events, clock: Clock, ends: Callable[[], bool], grow: Callable[[], None] = lambda: None
+        self,
+        events: Events,
+        clock: Clock,
+        ends: Callable[[], bool],
+        grow: Callable[[], None] = lambda: None,
+        max_processes: int | None = None,
     ) -> None:
         self._events = events
         self._clock = clock
-        self._ends = ends
-        self._books = Books(events, clock, ends, self._look_at_letters)
-        self._letters = LetterWatch(self._hear_letters)
         self._roll = Roll(ends, grow)
-        self._running: dict[str, Entry] = {}
-        self._refresh: asyncio.TimerHandle | None = None
-        self._governor = Governor()
+        self._execution = Execution(events, clock, ends, self._roll.entry, max_processes)
+        self._books = Books(events, clock, ends, self._execution.look_at_letters)
 
-    def take(self, pipelines: Mapping[str, ScheduledPipeline], cohorts: Cohorts, deployment: Deployment) -> None:
-        """Take over what is to run."""
+    def take(
+        self,
+        pipelines: Mapping[str, ScheduledPipeline],
+        cohorts: Cohorts,
+        deployment: Deployment,
+        codecs: tuple[RecordCodec, ...] = (),
+    ) -> None:
+        """Take over what is to run, and the *codecs* for its dead letters."""
         self.deployment = deployment
+        self._execution.codecs = codecs
         self._roll.take(pipelines, cohorts)
+
+    @property
+    def first_builds(self) -> FirstBuilds:
+        """The pipelines that were built before anything runs."""
+        return self._execution.first_builds
 
     @property
     def refused(self) -> dict[str, ConfigError]:
@@ -71,7 +79,22 @@ class RunHost:
     @property
     def running(self) -> tuple[str, ...]:
         """The pipelines with a run going on."""
-        return tuple(self._running)
+        return tuple(self._execution.running)
+
+    @property
+    def abandoned(self) -> tuple[str, ...]:
+        """The pipelines of runs that took too long, did not let go when they were cancelled, and still go on."""
+        return self._execution.abandoned
+
+    @property
+    def exhausted(self) -> tuple[str, ...]:
+        """The pipelines that cool down, or try again, after too many failures in a row."""
+        return tuple(self._books.exhausted)
+
+    @property
+    def run_codes(self) -> Mapping[CodeType, str]:
+        """The functions around each run, and their variables that know its pipeline: one runs in a task of its own."""
+        return {**self._execution.run_codes, type(self).execute.__code__: "order"}
 
     def status(self) -> tuple[PipelineStatus, ...]:
         """Return every pipeline as it is now."""
@@ -91,7 +114,41 @@ class RunHost:
         status = entry.status
         if status.state in ENDED:
             return Stop(status.reason, gave_up=status.state is PipelineState.FAILED)
+        if status.state is PipelineState.REGISTERED and entry.memory is not None:
+            return self._books.decide(entry, self._books.first_step(entry))
         return self._books.decide(entry, self._books.next_step(entry, status.consecutive_errors))
+
+    def overdue(self, pipeline_id: str, wait: Wait) -> Wait | Stop:
+        """Decide anew where the slot of *wait* passed a while ago: the worker was suspended, or its clock was set."""
+        entry = self._roll.entry(pipeline_id)
+        return self._books.decide(entry, self._books.overdue(entry, wait))
+
+    def is_paused(self, pipeline_id: str) -> bool:
+        """Return whether the pipeline was paused under an earlier worker."""
+        return self._roll.is_paused(pipeline_id)
+
+    def paused(self, pipeline_id: str) -> None:
+        """Keep that the pipeline was paused by hand."""
+        self._books.paused(self._roll.entry(pipeline_id))
+
+    def resumed(self, pipeline_id: str) -> Wait | Stop | None:
+        """Decide how the pipeline goes on that was paused; None where its wait stays as it is."""
+        entry = self._roll.entry(pipeline_id)
+        step = self._books.resumed(entry)
+        return None if step is None or entry.live is not None else self._books.decide(entry, step)
+
+    def remember(self, memories: Iterable[PipelineMemory], scribe: Scribe) -> None:
+        """Have the pipelines go on from what an earlier worker kept, and *scribe* keep what happens from here on."""
+        self._books.scribe = scribe
+        now = self._clock.now()
+        known = set()
+        for memory in memories:
+            if memory.pipeline_id in self.deployment.pipelines:
+                known.add(memory.pipeline_id)
+                restore(self._roll.entry(memory.pipeline_id), memory, now)
+        if scribe.remembers:
+            for memory in self._roll.beginnings(known, now):
+                scribe.note(memory)
 
     def first_steps(self, pipeline_ids: Sequence[str]) -> Iterator[tuple[Wait | Stop, Sequence[str]]]:
         """Decide the first steps of many, once for all of one cohort; yield each with those that take it."""
@@ -115,6 +172,24 @@ class RunHost:
         """Return what *wait* has become, now that the wall clock was set by *by*, and publish it."""
         return self._books.clock_was_set(self._roll.entry(pipeline_id), wait, by)
 
+    def queued(self, pipeline_id: str, waits_for: Sequence[str]) -> None:
+        """Publish that a run is due and waits: for resources, or for a place where there are none of these."""
+        entry = self._roll.entry(pipeline_id)
+        entry.status = statuses.queued(entry.status, waits_for, self._clock.now())
+
+    def left_queue(self, pipeline_id: str, wait: Wait | None) -> None:
+        """Publish that no run waits any longer, though none was started; *wait* is what the pipeline waits for now."""
+        entry = self._roll.entry(pipeline_id)
+        entry.status = statuses.left_queue(entry.status, wait)
+
+    def passed_over(self, pipeline_id: str, slot: datetime) -> Wait | Stop:
+        """Decide what follows where the run of *slot* was cancelled by hand while it was queued."""
+        return self._books.passed_over(self._roll.entry(pipeline_id), slot)
+
+    def is_stopping(self, pipeline_id: str) -> bool:
+        """Return whether the pipeline was asked to end: to execute it then starts nothing, and needs no place."""
+        return self._books.is_asked(self._roll.entry(pipeline_id))
+
     async def execute(self, order: RunOrder, lease: Lease) -> RunResult:
         """Run a pipeline once and decide what follows; a failed run is a result, a cancelled one raises."""
         await lease.guard()
@@ -123,11 +198,9 @@ class RunHost:
             decision = self._books.decide(entry, Stop(statuses.ASKED))
             return RunResult(status=Outcome.STOPPED, counts=RunSummary(), error=None, decision=decision)
         run = self._books.begin(entry, order)
-        self._running[run.pipeline_id] = entry
         try:
-            summary = await self._bounded(entry, run)
+            summary = await self._execution.run(entry, run)
         except BaseException as error:
-            self._running.pop(run.pipeline_id, None)
             ends_more = _ends_more_than_the_run(error)
             if ends_more is None:
                 return self._books.failed(entry, run, error)
@@ -135,12 +208,15 @@ class RunHost:
             if isinstance(error, type(ends_more)):
                 raise
             raise ends_more from error
-        self._running.pop(run.pipeline_id, None)
         return self._books.succeeded(entry, run, summary)
+
+    def broken(self, pipeline_id: str, error: Exception) -> Stop:
+        """Publish that the pipeline has ended, since a run of it could not be executed."""
+        return self._books.broken(self._roll.entry(pipeline_id), error)
 
     def stop(self) -> None:
         """Let all pipelines end that run: those that can go on later at their next batch boundary."""
-        for entry in self._running.values():
+        for entry in self._execution.running.values():
             self._let_end(entry)
 
     def stop_one(self, pipeline_id: str) -> None:
@@ -149,7 +225,8 @@ class RunHost:
 
     def hurry(self, pipeline_id: str | None = None) -> None:
         """Ask the runs that are still going on to end at their next batch boundary, whether or not they can resume."""
-        for entry in self._running.values() if pipeline_id is None else [self._roll.entry(pipeline_id)]:
+        running = self._execution.running.values()
+        for entry in running if pipeline_id is None else [self._roll.entry(pipeline_id)]:
             if entry.live is not None:
                 entry.live.ask(must=True)
 
@@ -162,74 +239,12 @@ class RunHost:
 
     async def close(self, seconds: float) -> None:
         """Publish no more counts; what stores were asked may be answered within *seconds*."""
-        if self._refresh is not None:
-            self._refresh.cancel()
-            self._refresh = None
-        await self._letters.close(seconds)
+        await self._execution.close(seconds)
 
     def _let_end(self, entry: Entry) -> None:
         entry.stopping = True
         if entry.live is not None:
             entry.live.ask(must=False)
-
-    async def _bounded(self, entry: Entry, run: Run) -> RunSummary:
-        """Run within the pipeline's time-out, or raise that it took too long."""
-        limit = entry.scheduled.run_timeout_seconds
-        if limit is None:
-            return await self._run(entry, run)
-        too_long = RunError(f"the run was cancelled after run_timeout_seconds={limit}")
-        task = asyncio.current_task()
-        overdue = asyncio.get_running_loop().call_later(limit + _OVERDUE_SECONDS, self._events.run_overdue, run, task)
-        try:
-            async with asyncio.timeout(limit) as scope:
-                summary = await self._run(entry, run)
-        except TimeoutError:
-            if scope.expired():
-                raise too_long from None
-            raise
-        finally:
-            overdue.cancel()
-        if scope.expired():
-            raise too_long
-        return summary
-
-    async def _run(self, entry: Entry, run: Run) -> RunSummary:
-        scheduled, live = entry.scheduled, entry.live
-        pipeline = await factories.build(scheduled.factory)
-        if self._books.is_asked(entry) or live is None:
-            return RunSummary(stopped_early=True)
-        live.take(pipeline)
-        if self._refresh is None and live.counts is not None:
-            self._refresh = asyncio.get_running_loop().call_later(_REFRESH_SECONDS, self._publish_counts)
-        if isinstance(pipeline, BoundPipeline):
-            context = RunContext(
-                pipeline_id=run.pipeline_id,
-                run_id=run.id,
-                attempt=run.attempt,
-                announce=self._events.record_died,
-                now=self._clock.now,
-                governor=self._governor,
-            )
-            return await pipeline.run(scheduled.max_records, context=context)
-        given = await factories.run(pipeline, scheduled.factory, scheduled.max_records)
-        return summary_of(given, self._clock.now() - run.started_at)
-
-    def _publish_counts(self) -> None:
-        """Publish the counts of the runs that tell them, and again in a second while there are any."""
-        self._refresh = None
-        for entry in self._running.values():
-            counts = entry.live.counts if entry.live is not None else None
-            if counts is not None:
-                entry.status = statuses.counted(entry.status, counts)
-                if self._refresh is None:
-                    self._refresh = asyncio.get_running_loop().call_later(_REFRESH_SECONDS, self._publish_counts)
-
-    def _look_at_letters(self, entry: Entry, store: DlqStore) -> None:
-        self._letters.ask(entry.status.id, store)
-
-    def _hear_letters(self, pipeline_id: str, letters: Letters) -> None:
-        entry = self._roll.entry(pipeline_id)
-        entry.status = statuses.letters_known(entry.status, letters.counts, letters.oldest)
 
 
 def _ends_more_than_the_run(error: BaseException) -> BaseException | None:

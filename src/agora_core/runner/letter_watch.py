@@ -1,4 +1,4 @@
-"""Asks dead-letter stores, after runs, what they hold by now; beside the runs, so that no schedule waits for it."""
+"""Looks after dead-letter stores, beside the runs: asks what they hold by now, and has what is old deleted."""
 
 import asyncio
 from collections import defaultdict
@@ -6,11 +6,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from inspect import isawaitable
 from logging import getLogger
 
 from agora_core.runner.failures import error_line
-from agora_core.spec.letters import DlqStore, LetterGroup, LetterState
+from agora_core.runner.retention import Retention
+from agora_core.spec.letters import DlqStore, LetterGroup, LetterState, LetterTally
+from agora_core.spec.time import Clock
 
 log = getLogger("agora.runner")
 
@@ -20,7 +23,7 @@ _ANSWER_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
 """After each answer, so that a thousand runs a second do not ask a thousand times."""
 _AGAIN_SECONDS = 60.0
-"""How often letters that wait for somebody are asked for without a run: they may be replayed from elsewhere."""
+"""How often is asked without a run while something waits for somebody, who may see to it from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +32,19 @@ class Letters:
 
     counts: Mapping[str, int]
     oldest: datetime | None
+    tallies: tuple[LetterTally, ...] | None = None
+    """What the unresolved ones have been through; None where the store does not tell."""
+    troubles: tuple[str, ...] = ()
+    """What the store suffers from while it goes on, a sentence each."""
 
 
-def letters_of(own: Sequence[LetterGroup]) -> Letters:
-    """Return what the groups of one pipeline come to; states without a letter count 0."""
+def letters_of(
+    own: Sequence[LetterGroup], tallies: tuple[LetterTally, ...] | None = None, troubles: tuple[str, ...] = ()
+) -> Letters:
+    """Return what the groups and the *tallies* of one pipeline come to; states without a letter count 0."""
     return Letters(
+        tallies=tallies,
+        troubles=troubles,
         counts={state: sum(group.count for group in own if group.state is state) for state in LetterState},
         oldest=min((group.oldest for group in own if group.state in _UNRESOLVED), default=None),
     )
@@ -47,11 +58,14 @@ def unresolved(counts: Mapping[str, int]) -> int:
 class LetterWatch:
     """Asks, one store after the other, and tells *hear* of each pipeline; a store that cannot answer is logged.
 
-    Pipelines whose letters wait for somebody are asked for again and again, in turn.
+    Pipelines whose letters wait for somebody, or whose store has troubles, are asked for again, in turn. Resolved
+    letters that were kept long enough are deleted, which *purged* is told of with the pipeline and their number.
     """
 
-    def __init__(self, hear: Callable[[str, Letters], None]) -> None:
+    def __init__(self, hear: Callable[[str, Letters], None], purged: Callable[[str, int], None], clock: Clock) -> None:
         self._hear = hear
+        self._hear_purged = purged
+        self._retention = Retention(clock, self._purged)
         self._wanted: dict[int, tuple[DlqStore, set[str]]] = {}
         self._unresolved: dict[str, tuple[float, DlqStore]] = {}
         """When to ask for each pipeline again, by the loop's time; what was answered first stands first."""
@@ -71,16 +85,23 @@ class LetterWatch:
             loop, name = asyncio.get_running_loop(), "agora dead letters"
             self._asking = loop.create_task(self._ask_all(), name=name, context=self._context)
 
+    def keep(self, pipeline_id: str, store: DlqStore, span: timedelta | None) -> None:
+        """Keep resolved letters of the pipeline in *store* for the *span*, None for ever."""
+        self._retention.know(pipeline_id, store, span)
+
     async def close(self, seconds: float) -> None:
         """Let what was asked be answered within *seconds*, and ask no more."""
         self._closing.set()
+        self._retention.close()
         if self._again is not None:
             self._again.cancel()
-        if self._asking is None:
+        tasks = {task for task in (self._asking, *self._retention.tasks) if task is not None}
+        if not tasks:
             return
-        await asyncio.wait({self._asking}, timeout=seconds)
-        self._asking.cancel()
-        await asyncio.wait({self._asking}, timeout=seconds)
+        await asyncio.wait(tasks, timeout=seconds)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=seconds)
 
     async def _ask_all(self) -> None:
         while self._wanted:
@@ -96,21 +117,28 @@ class LetterWatch:
                 await store.open()  # the run has closed it; opens are counted
                 try:
                     groups = await store.stats()
+                    tallies = await _tallies(store, groups)
+                    troubles = await _troubles(store)
                 finally:
                     await store.close()
             by_pipeline: dict[str, list[LetterGroup]] = defaultdict(list)
             for group in groups:
                 by_pipeline[group.pipeline_id].append(group)
             for pipeline_id in pipeline_ids:
-                self._tell(pipeline_id, store, letters_of(by_pipeline[pipeline_id]))
+                own = None if tallies is None else tuple(one for one in tallies if one.pipeline_id == pipeline_id)
+                self._tell(pipeline_id, store, letters_of(by_pipeline[pipeline_id], own, troubles))
         except (Exception, SystemExit) as error:  # noqa: BLE001  # a border: stores are plugins, and this is only for show
             extra = {"store": repr(store), "pipeline_ids": sorted(pipeline_ids), "error": error_line(error)}
             log.warning("dead-letter store cannot tell what it holds", extra=extra)
 
+    def _purged(self, pipeline_id: str, store: DlqStore, count: int) -> None:
+        self._hear_purged(pipeline_id, count)
+        self.ask(pipeline_id, store)
+
     def _tell(self, pipeline_id: str, store: DlqStore, letters: Letters) -> None:
         self._hear(pipeline_id, letters)
         self._unresolved.pop(pipeline_id, None)
-        if unresolved(letters.counts) and not self._closing.is_set():
+        if (letters.troubles or unresolved(letters.counts)) and not self._closing.is_set():
             self._unresolved[pipeline_id] = (asyncio.get_running_loop().time() + _AGAIN_SECONDS, store)
             self._ask_again_later()
 
@@ -131,3 +159,21 @@ class LetterWatch:
             for pipeline_id in [one for one, (_, its) in self._unresolved.items() if its is store]:
                 self.ask(pipeline_id, store)
         self._ask_again_later()
+
+
+async def _tallies(store: DlqStore, groups: Sequence[LetterGroup]) -> Sequence[LetterTally] | None:
+    """Return what the store tells of its unresolved letters, or None where it tells nothing of the kind."""
+    ask = getattr(store, "tallies", None)
+    if not callable(ask):
+        return None
+    # Where nothing is unresolved there is nothing to look up.
+    return await ask() if any(group.state in _UNRESOLVED for group in groups) else ()
+
+
+async def _troubles(store: DlqStore) -> tuple[str, ...]:
+    """Return what the store says of its troubles, if it is one that does."""
+    ask = getattr(store, "troubles", None)
+    if not callable(ask):
+        return ()
+    told = ask()
+    return tuple(map(str, await told if isawaitable(told) else told))

@@ -1,18 +1,16 @@
 """Steers the pipelines of this process by hand."""
 
-from datetime import datetime
 from typing import Protocol
 
 from agora_core.runner import statuses
 from agora_core.runner.driver import Driver
+from agora_core.runner.entrance import Entrance
 from agora_core.runner.jobs import Job
+from agora_core.runner.pace import TRIGGER
 from agora_core.spec.engines import EngineHost
 from agora_core.spec.health import PipelineStatus
 from agora_core.spec.status_cache import StatusCache
-from agora_core.spec.time import Clock
-
-TRIGGER = "trigger"
-"""The reason of a run that was started by hand."""
+from agora_core.spec.time import Clock, Stop, Wait
 
 
 class Steered(Protocol):
@@ -21,6 +19,7 @@ class Steered(Protocol):
     clock: Clock
     host: EngineHost
     driver: Driver
+    entrance: Entrance
 
     def job(self, pipeline_id: str) -> Job:
         """Return the job of the pipeline, or raise `ConfigError`."""
@@ -28,11 +27,14 @@ class Steered(Protocol):
     def may_start(self, job: Job) -> bool:
         """Return whether a run of *job* could be started now."""
 
-    def run_now(self, job: Job, slot: datetime, reason: str) -> None:
-        """Start a run of *job*."""
+    def go_on(self, job: Job, decision: Wait | Stop) -> None:
+        """Follow *decision* now that no run of *job* is on."""
 
     def wait_on(self, job: Job) -> None:
         """Have *job* started when its wait is over."""
+
+    def follow(self, job: Job, decision: Wait | Stop) -> None:
+        """Have *job* do what was decided."""
 
 
 class LocalControl:
@@ -51,12 +53,17 @@ class LocalControl:
         return tuple([self._shown.get(one) if one.id in held else one for one in found])
 
     def trigger(self, pipeline_id: str) -> bool:
-        """Start a run now, even of a paused pipeline; False when one is going on or the pipeline has stopped."""
+        """Start a run now, even of a paused pipeline; False when one is going on, is queued, or it has stopped.
+
+        Where runs are limited it starts when its turn comes. What was asked to stop waits for no turn.
+        """
         engine, job = self._engine, self._engine.job(pipeline_id)
+        if job.is_queued and engine.host.is_stopping(pipeline_id):
+            engine.entrance.unqueue(job)
         if not engine.may_start(job):
             return False
         engine.driver.clear(job)
-        engine.run_now(job, engine.clock.now(), TRIGGER)
+        engine.entrance.enter(job, TRIGGER, engine.clock.now())
         return True
 
     def pause(self, pipeline_id: str) -> bool:
@@ -64,10 +71,17 @@ class LocalControl:
         job = self._engine.job(pipeline_id)
         if job.ended or job.paused:
             return False
-        job.paused = True
-        self._paused |= {pipeline_id}
+        self.hold(job)
         self._engine.driver.clear(job)
+        if self._engine.entrance.unqueue(job):
+            self._engine.host.left_queue(pipeline_id, job.wait)
+        self._engine.host.paused(pipeline_id)
         return True
+
+    def hold(self, job: Job) -> None:
+        """Have *job* paused."""
+        job.paused = True
+        self._paused |= {job.id}
 
     def resume(self, pipeline_id: str) -> bool:
         """Follow the schedule again; False when it was not paused."""
@@ -76,15 +90,33 @@ class LocalControl:
             return False
         job.paused = False
         self._paused -= {pipeline_id}
+        step = self._engine.host.resumed(pipeline_id)
+        if step is not None and not job.running:
+            self._engine.follow(job, step)
+            return True
         if job.wait is not None and self._engine.may_start(job):
             self._engine.wait_on(job)
         return True
 
     def cancel(self, pipeline_id: str) -> bool:
-        """Cancel the run that is going on; False when there is none. The schedule goes on."""
+        """Cancel the run that is going on, or is queued; False when there is none. The schedule goes on."""
         job = self._engine.job(pipeline_id)
+        if job.is_queued:
+            self._pass_over(job)
+            return True
         if job.task is None:
             return False
         job.by_hand = True
         job.task.cancel()
         return True
+
+    def _pass_over(self, job: Job) -> None:
+        """Give up the run of *job* that is queued, and go on with its schedule."""
+        engine, visit = self._engine, self._engine.entrance.unqueue(job)
+        if visit is not None and visit.slot is None and job.wait is not None:
+            engine.go_on(job, engine.host.passed_over(job.id, job.wait.named))
+            return
+        # It was triggered by hand: what the schedule named is still to come.
+        engine.host.left_queue(job.id, job.wait)
+        if not job.paused:
+            engine.wait_on(job)

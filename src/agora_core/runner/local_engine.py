@@ -2,19 +2,22 @@
 
 import asyncio
 import sys
-from asyncio import tasks
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import copy_context
 from datetime import datetime, timedelta
 from logging import getLogger
 
-from agora_core.runner.clock_steps import offset, step
+from agora_core.runner.abandoning import abandon
 from agora_core.runner.culprits import where_task_waits
 from agora_core.runner.driver import Driver, Slot
+from agora_core.runner.entrance import Entrance
 from agora_core.runner.jobs import Herd, Job
 from agora_core.runner.local_control import LocalControl
+from agora_core.runner.pace import RETRIES, SCHEDULE
 from agora_core.runner.places import Places
-from agora_core.runner.slices import in_chunks, in_slices
+from agora_core.runner.restating import Restating
+from agora_core.runner.slices import in_chunks
+from agora_core.runner.slots import ON_TIME
 from agora_core.spec.engines import Applied, Deployment, EngineControl, EngineHost, PipelineSpec, RunOrder, RunResult
 from agora_core.spec.runs import Outcome
 from agora_core.spec.system_clock import SystemClock
@@ -48,8 +51,7 @@ class AsyncioEngine:
         """What was applied, the last first."""
         self._lease = _OwnLease()
         self._running: dict[asyncio.Task[None], Job] = {}
-        self._offset = offset(self.clock)
-        self._restating: asyncio.Task[None] | None = None
+        self._restating = Restating(self, self._places, self.clock)
         self._open = 0
         self._draining = False
         self._failed = False
@@ -61,9 +63,10 @@ class AsyncioEngine:
     async def start(self, host: EngineHost) -> None:
         """Take *host*, whose pipelines are to run on this loop."""
         self.host = host
-        self.driver = Driver(self._start_due, self.clock, self._look_at_clock)
+        self.driver = Driver(self._start_due, self.clock, self._restating.look)
         self._control = LocalControl(self)
         self._idle = asyncio.Event()
+        self.entrance = Entrance(self, host.deployment)
         self._context = copy_context()
 
     @property
@@ -111,9 +114,7 @@ class AsyncioEngine:
         for task, job in self._running.items():
             log.warning("run abandoned", extra={"pipeline_id": job.id, "where": where_task_waits(task)})
             self._failed = True
-            # Or `asyncio.run` would wait for it at its end, for ever, and asyncio would tell of it once more.
-            tasks._unregister_task(task)  # documented for whoever extends asyncio
-            task._log_destroy_pending = False  # type: ignore[attr-defined]  # what asyncio does itself with such tasks
+            abandon(task)
         self._running = {}
 
     async def close(self) -> int:
@@ -131,9 +132,13 @@ class AsyncioEngine:
 
     def may_start(self, job: Job) -> bool:
         """Return whether a run of *job* could be started now."""
-        return not (job.running or job.ended or self._draining)
+        return not (job.running or job.ended or job.is_queued or self._draining)
 
-    def run_now(self, job: Job, slot: datetime, reason: str) -> None:
+    def may_still_start(self, job: Job, reason: str) -> bool:
+        """Return whether the run for the wait of *job*, which was queued, may start now: a retry has bounds to keep."""
+        return reason not in RETRIES or job.wait is None or self._is_on_time(job, job.wait)
+
+    def run_now(self, job: Job, slot: datetime, reason: str, queued_for: timedelta | None = None) -> None:
         """Start a run of *job* in a task of its own."""
         job.running = True
         job.runs += 1
@@ -144,6 +149,7 @@ class AsyncioEngine:
             fencing_token=job.runs,
             slot=slot,
             reason=reason,
+            queued_for=queued_for,
         )
         name, running = f"agora run {job.id}", self._run(job, order)
         # Not that of whoever set the timer or triggered the run: what one pipeline sets must not reach another.
@@ -159,18 +165,19 @@ class AsyncioEngine:
 
     def wait_on(self, job: Job) -> None:
         """Have *job* started when its wait is over."""
-        self._look_at_clock()
-        self._restate(job)
+        self._restating.look()
+        self._restating.restate(job)
         if job.wait is not None:
             self.driver.set(job, job.wait.until, is_span=job.wait.is_span)
 
-    def _plan(self, job: Job, decision: Wait | Stop) -> None:
+    def follow(self, job: Job, decision: Wait | Stop) -> None:
+        """Have *job* do what was decided."""
         if isinstance(decision, Stop):
             self._failed = self._failed or decision.gave_up
             self._end(job)
         elif not job.ended and not self._draining:
-            self._look_at_clock()  # *decision* was made by the clock as it is now
-            job.wait, job.offset = decision, self._offset
+            self._restating.look()  # *decision* was made by the clock as it is now
+            job.wait, job.offset = decision, self._restating.offset
             if not job.paused:
                 self.driver.set(job, decision.until, is_span=decision.is_span)
 
@@ -187,10 +194,13 @@ class AsyncioEngine:
         self._open += len(pipeline_ids)
         if isinstance(step, Stop) or len(pipeline_ids) == 1:
             for one in pipeline_ids:
-                self._plan(self._places.new_job(one), step)
+                job = self._places.new_job(one)
+                if self.host.is_paused(one):
+                    self._control.hold(job)
+                self.follow(job, step)
         elif not self._draining:
-            self._look_at_clock()
-            herd = self._places.gather(pipeline_ids, step, self._offset)
+            self._restating.look()
+            herd = self._places.gather(pipeline_ids, step, self._restating.offset)
             if herd.number is None:
                 self.driver.set(herd, step.until, is_span=step.is_span)
 
@@ -202,61 +212,59 @@ class AsyncioEngine:
                 self._start_due(job)
             return bool(slot.ids)
         if isinstance(slot, Job):
-            self._restate(slot)
-            if slot.wait is not None:
-                self.run_now(slot, slot.wait.until, slot.wait.reason)
+            self._restating.restate(slot)
+            if slot.wait is not None and self._is_on_time(slot, slot.wait):
+                self.entrance.enter(slot, slot.wait.reason)
         return False
 
-    def _look_at_clock(self) -> None:
-        now = offset(self.clock)
-        by = step(self._offset, now)
-        if by:
-            self._offset = now
-            log.warning("wall clock was set", extra={"by_seconds": round(by.total_seconds(), 3)})
-            if self._restating is not None:
-                self._restating.cancel()
-            self._restating = asyncio.get_running_loop().create_task(self._restate_all(list(self._places)))
+    def _is_on_time(self, job: Job, wait: Wait) -> bool:
+        """Return whether a run of *job* may start now; where its slot passed long ago, that is decided anew.
 
-    async def _restate_all(self, pipeline_ids: Iterable[str]) -> None:
-        async for one in in_slices(pipeline_ids):
-            job = self.job(one)
-            if self._restate(job) and job.number is not None:
-                self.wait_on(job)
-
-    def _restate(self, job: Job) -> bool:
-        """Tell the wait of *job* by the clock as it goes since it was set, if it was; return whether it was."""
-        by = step(job.offset, self._offset)
-        if not by or job.wait is None or job.running or job.ended:
-            return False
-        job.offset = self._offset
-        job.wait = self.host.clock_was_set(job.id, job.wait, by)
-        return True
+        So it is for a retry, which has to start within the bounds of its schedule.
+        """
+        now = self.clock.now()
+        is_late = not wait.is_span and wait.reason == SCHEDULE and now - wait.until > ON_TIME
+        if not is_late and wait.reason not in RETRIES:
+            return True
+        step = self.host.overdue(job.id, wait)
+        if step == wait or (isinstance(step, Wait) and step.until <= now):
+            job.wait, job.offset = step, self._restating.offset
+            return True
+        self.follow(job, step)
+        return False
 
     async def _run(self, job: Job, order: RunOrder) -> None:
         try:
-            result = await self.host.execute(order, self._lease)
+            result = await self._execute(job, order)
         except asyncio.CancelledError:
             if self._is_by_hand(job):
-                self._go_on(job, self.host.first_step(job.id))
+                self.go_on(job, self.host.first_step(job.id))
                 return
             self._failed = True
             self._end(job)
             raise
-        except Exception:  # a border: whatever is wrong with one run must not stop the others
+        except Exception as error:  # a border: whatever is wrong with one run must not stop the others
             log.exception("run could not be executed", extra={"pipeline_id": job.id})
             self._failed = True
             self._end(job)
+            self.host.broken(job.id, error)
         else:
             self._take(job, result)
 
+    async def _execute(self, job: Job, order: RunOrder) -> RunResult:
+        try:
+            return await self.host.execute(order, self._lease)
+        finally:
+            self.entrance.leave(job)
+
     def _take(self, job: Job, result: RunResult) -> None:
         job.attempt = job.attempt + 1 if result.status is Outcome.FAILED else 1
-        self._go_on(job, result.decision)
+        self.go_on(job, result.decision)
 
-    def _go_on(self, job: Job, decision: Wait | Stop) -> None:
+    def go_on(self, job: Job, decision: Wait | Stop) -> None:
         """Follow *decision* once the run is over: one that is due at once must find the place free."""
         job.running, job.task, job.by_hand = False, None, False
-        self._plan(job, decision)
+        self.follow(job, decision)
 
     def _is_by_hand(self, job: Job) -> bool:
         return job.by_hand and not self._draining
@@ -264,6 +272,8 @@ class AsyncioEngine:
     def _end(self, job: Job) -> None:
         job.running = False
         self.driver.clear(job)
+        if self.entrance.unqueue(job):
+            self.host.left_queue(job.id, job.wait)
         if not job.ended:
             job.ended = True
             self._open -= 1
@@ -275,8 +285,9 @@ class AsyncioEngine:
             task.exception()  # Ctrl+C, which has gone through the loop by now: asyncio need not tell of it as well
         if job is not None and job.running and job.task is task:
             # It was cancelled before its first step, and so nobody knows of it yet.
+            self.entrance.leave(job)
             if self._is_by_hand(job):
-                self._go_on(job, self.host.first_step(job.id))
+                self.go_on(job, self.host.first_step(job.id))
             else:
                 self._end(job)
         self._rest()
@@ -284,8 +295,8 @@ class AsyncioEngine:
     def _stop_waiting(self) -> None:
         self._draining = True
         self.driver.stop()
-        if self._restating is not None:
-            self._restating.cancel()
+        self.entrance.close()
+        self._restating.close()
 
     def _rest(self) -> None:
         if not self._open and not self._running:

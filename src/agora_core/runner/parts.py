@@ -2,6 +2,7 @@
 
 from agora_core.registry.catalogue import Catalogue, Kind
 from agora_core.registry.options import parameters
+from agora_core.registry.timetables import build_timetable, is_jittered
 from agora_core.runner.scheduled import ScheduledPipeline
 from agora_core.runner.terms import choice_key
 from agora_core.spec.offers import Choice
@@ -26,8 +27,8 @@ class Parts:
         """Return the timetable of *one*, or raise an `OfferError`."""
         key = choice_key(one.schedule)
         if key not in self._timetables:
-            built: Timetable = self._catalogue.build(Kind.SCHEDULE_TYPE, one.schedule, pipeline_id=one.id)
-            if self._is_for_one(Kind.SCHEDULE_TYPE, one.schedule, built):
+            built = build_timetable(self._catalogue, one.schedule, pipeline_id=one.id)
+            if is_jittered(one.schedule) or self._is_for_one(Kind.SCHEDULE_TYPE, one.schedule, built):
                 return built
             self._timetables[key] = built
         return self._timetables[key]

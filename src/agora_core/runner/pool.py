@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -26,7 +26,11 @@ class WorkerPool:
 
     With *health_port* (0 picks one) a health server answers on *health_host*, guarded by *health_auth_token*, else by
     `AGORA_HEALTH_AUTH_TOKEN`. After a stop, runs get *graceful_shutdown_timeout* seconds to finish. With *gc_freeze*
-    the garbage collector leaves alone what was there at the start, so that its pauses do not grow with the pool.
+    the garbage collector leaves alone what was there at the start, so that its pauses do not grow with the pool. At
+    most *max_concurrent_runs* go on at a time, and take no more than there is of each of the *resources*; of isolated
+    pipelines at most *max_processes*, by default as many as there are processors. *state* keeps what pipelines remember
+    from one worker to the next, by default for the life of this one; where another worker owns it, this one refuses to
+    start or, with *standby*, waits for the other's end.
     """
 
     def __init__(  # noqa: PLR0913  # the arguments of the face, all optional
@@ -40,7 +44,12 @@ class WorkerPool:
         allow_unauthenticated: bool = False,
         stall_seconds: float = 60.0,
         gc_freeze: bool = True,
+        max_concurrent_runs: int | None = None,
+        resources: Mapping[str, int] | None = None,
         engine: str | Choice | spec.Engine | None = None,
+        state: spec.StateStore | None = None,
+        standby: bool = False,
+        max_processes: int | None = None,
         clock: spec.Clock | None = None,
         random: Random | None = None,
     ) -> None:
@@ -53,7 +62,12 @@ class WorkerPool:
             allow_unauthenticated=allow_unauthenticated,
             stall_seconds=stall_seconds,
             gc_freeze=gc_freeze,
+            max_concurrent_runs=max_concurrent_runs,
+            resources={} if resources is None else resources,
             engine=engine,
+            state=state,
+            standby=standby,
+            max_processes=max_processes,
             clock=clock,
             random=random,
         )
@@ -103,9 +117,7 @@ class WorkerPool:
 
     def deployment(self) -> spec.Deployment:
         """Return the pool as pure data."""
-        return _deployment_of(
-            pipelines=dict(self._pipelines), graceful_shutdown_timeout=self._settings.graceful_shutdown_timeout
-        )
+        return _deployment_of(pipelines=dict(self._pipelines), settings=self._settings)
 
     async def run(
         self, *, stop: StopEvent | None = None, signals: bool | None = None, exit_when_stuck: bool = False

@@ -8,27 +8,30 @@ from sys import intern
 from agora_core.registry.catalogue import Catalogue
 from agora_core.runner import factories
 from agora_core.runner.cohorts import Cohort, Cohorts
-from agora_core.runner.pace import Pace
+from agora_core.runner.paces import pace_of
 from agora_core.runner.parts import Parts
 from agora_core.runner.scheduled import ScheduledPipeline
+from agora_core.runner.settings import PoolSettings
 from agora_core.runner.slices import in_chunks, in_slices
 from agora_core.spec.engines import Deployment, PipelineSpec
 from agora_core.spec.errors import AgoraError, DeploymentError, FactoryError
+from agora_core.spec.resources import problems as lacking
 
 
-async def prepare(pipelines: Iterable[ScheduledPipeline], catalogue: Catalogue, random: Random) -> Cohorts:
-    """Build the timetables and the backoff policies of *pipelines*, or raise one error that lists all faults."""
+async def prepare(
+    pipelines: Iterable[ScheduledPipeline], catalogue: Catalogue, random: Random, resources: Mapping[str, int]
+) -> Cohorts:
+    """Build the timetables and the backoff policies of *pipelines*, or raise one error that lists all faults.
+
+    One that needs more than there is of the *resources* is at fault too.
+    """
     parts, cohorts = Parts(catalogue), Cohorts()
     problems: list[str] = []
     async for several in in_chunks(pipelines):
         async for one in in_slices(cohorts.strangers(several)):
+            problems += [f"pipeline {one.id!r}: {problem}" for problem in lacking(one.resources, resources)]
             try:
-                pace = Pace(
-                    timetable=parts.timetable(one),
-                    backoff=parts.backoff(one),
-                    max_consecutive_errors=one.max_consecutive_errors,
-                    random=random,
-                )
+                pace = pace_of(one, parts, random)
                 cohorts.add(one, Cohort(pace, str(one.schedule)), alone=not parts.are_shared(one))
             except AgoraError as error:
                 problems.append(f"pipeline {one.id!r}: {error}")
@@ -55,11 +58,18 @@ async def check_factories(pipelines: Iterable[ScheduledPipeline]) -> None:
         raise FactoryError("\n".join(problems))
 
 
-def deployment_of(pipelines: Mapping[str, ScheduledPipeline], graceful_shutdown_timeout: float) -> Deployment:
-    """Return *pipelines* as pure data."""
+def deployment_of(pipelines: Mapping[str, ScheduledPipeline], settings: PoolSettings) -> Deployment:
+    """Return *pipelines*, and what the *settings* of their pool say of runs, as pure data."""
     return Deployment(
-        pipelines=_Specs(pipelines), graceful_shutdown_timeout=timedelta(seconds=graceful_shutdown_timeout)
+        pipelines=_Specs(pipelines),
+        graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_timeout),
+        max_concurrent_runs=settings.max_concurrent_runs,
+        resources=settings.resources,
     )
+
+
+def _span(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 class _Specs(Mapping[str, PipelineSpec]):
@@ -75,14 +85,17 @@ class _Specs(Mapping[str, PipelineSpec]):
 
     def __getitem__(self, pipeline_id: str) -> PipelineSpec:
         one = self._pipelines[pipeline_id]
-        limit = one.run_timeout_seconds
         return PipelineSpec(
             id=one.id,
             schedule=one.schedule,
             factory=intern(factories.import_path(one.factory)),
             max_records=one.max_records,
             max_consecutive_errors=one.max_consecutive_errors,
-            run_timeout=None if limit is None else timedelta(seconds=limit),
+            run_timeout=_span(one.run_timeout_seconds),
+            cool_down=_span(one.cool_down_seconds),
+            resources=one.resources,
+            priority=one.priority,
+            isolation=one.isolation,
         )
 
     def __contains__(self, pipeline_id: object) -> bool:

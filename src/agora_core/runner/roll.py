@@ -1,15 +1,23 @@
 """The roll of all pipelines: who is there, and as what. One that nothing has happened to costs nothing here."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from datetime import datetime
 
 from agora_core.runner import statuses
 from agora_core.runner.cohorts import Cohort, Cohorts
 from agora_core.runner.entries import Entry
 from agora_core.runner.scheduled import ScheduledPipeline
 from agora_core.spec.health import PipelineState, PipelineStatus
+from agora_core.spec.state import PipelineMemory
 from agora_core.spec.time import Stop
 
-_WAITING = (PipelineState.REGISTERED, PipelineState.WAITING, PipelineState.RETRYING)
+_WAITING = (
+    PipelineState.REGISTERED,
+    PipelineState.WAITING,
+    PipelineState.QUEUED,
+    PipelineState.RETRYING,
+    PipelineState.COOLING_DOWN,
+)
 
 
 class Roll:
@@ -41,6 +49,19 @@ class Roll:
             self._first.pop(pipeline_id, None)
             self._grow()
         return entry
+
+    def beginnings(self, known: Container[str], now: datetime) -> Iterator[PipelineMemory]:
+        """Yield what to keep of the pipelines that are not *known*, so that no slot from *now* on is ever lost."""
+        for pipeline_id, one in self._pipelines.items():
+            if pipeline_id not in known:
+                first = self._cohorts.of(one).beginning(pipeline_id, now)
+                if first is not None:
+                    yield first
+
+    def is_paused(self, pipeline_id: str) -> bool:
+        """Return whether the pipeline is paused by hand."""
+        entry = self._entries.get(pipeline_id)
+        return entry is not None and entry.paused_at is not None
 
     def sorted_out(self, pipeline_ids: Iterable[str]) -> tuple[list[tuple[Cohort, list[str]]], list[str]]:
         """Return those that nothing sets apart from the others of their cohort, by cohort; and all the rest.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from inspect import iscoroutine
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from agora_core import spec
 from agora_core.runner import arguments
 from agora_core.runner.schedule import Schedule
 from agora_core.runner.terms import Terms
 from agora_core.spec.errors import ConfigError
+from agora_core.spec.isolation import IN_PROCESS, ISOLATIONS
 from agora_core.spec.offers import Choice, late
+from agora_core.spec.resources import needs
 
 _run_alone: Callable[..., Awaitable[spec.PipelineStatus]] = late("agora_core.runner.worker:run_alone")
 
@@ -31,8 +33,11 @@ class ScheduledPipeline:
 
     *factory* is an async function without parameters that returns what `Pipeline.build` gives, or anything with an
     async `run(max_records=None)`. *backoff_policy* is a name, a `Choice`, or an object with `delay`; by default the
-    wait after a failure grows from *error_backoff_seconds* by doubling. `start()` runs it
-    alone; `WorkerPool` runs many.
+    wait after a failure grows from *error_backoff_seconds* by doubling. After *max_consecutive_errors* failures in a
+    row it stops, or with `on_exhausted="cool_down"` waits *cool_down_seconds* before each further try. Each run takes
+    *resources* of the pool, and where runs have to wait the higher *priority* is first. With *isolation* `process` its
+    runs are in a process of their own, where code that blocks holds up nobody. `start()` runs it alone; `WorkerPool`
+    runs many.
     """
 
     __slots__ = ("_stop_asked", "_worker", "factory", "id", "terms")
@@ -47,6 +52,12 @@ class ScheduledPipeline:
         error_backoff_seconds: float = 60.0,
         backoff_policy: str | Choice | spec.BackoffPolicy | None = None,
         run_timeout_seconds: float | None = None,
+        *,
+        on_exhausted: Literal["stop", "cool_down"] = "stop",
+        cool_down_seconds: float = 600.0,
+        resources: Mapping[str, int] | Sequence[str] = (),
+        priority: int = 0,
+        isolation: str = IN_PROCESS,
     ) -> None:
         self.id = arguments.pipeline_id(pipeline_id)
         self.factory = _factory(factory)
@@ -57,6 +68,10 @@ class ScheduledPipeline:
             error_backoff_seconds=arguments.seconds("error_backoff_seconds", error_backoff_seconds),
             backoff_policy=_policy(backoff_policy),
             run_timeout_seconds=arguments.seconds_or_none("run_timeout_seconds", run_timeout_seconds),
+            cool_down_seconds=_cool_down(on_exhausted, arguments.seconds("cool_down_seconds", cool_down_seconds)),
+            resources=tuple(sorted(needs(resources).items())),
+            priority=arguments.whole("priority", priority),
+            isolation=arguments.one_of("isolation", isolation, ISOLATIONS),
         )
         self._stop_asked = False
         self._worker: Worker | None = None
@@ -93,6 +108,31 @@ class ScheduledPipeline:
     def run_timeout_seconds(self) -> float | None:
         """How long a run may take, None for no limit."""
         return self.terms.run_timeout_seconds
+
+    @property
+    def on_exhausted(self) -> Literal["stop", "cool_down"]:
+        """What happens after too many failures in a row."""
+        return "stop" if self.terms.cool_down_seconds is None else "cool_down"
+
+    @property
+    def cool_down_seconds(self) -> float | None:
+        """How long it waits after too many failures in a row; None where it stops."""
+        return self.terms.cool_down_seconds
+
+    @property
+    def resources(self) -> Mapping[str, int]:
+        """How much of each resource of the pool a run takes."""
+        return dict(self.terms.resources)
+
+    @property
+    def priority(self) -> int:
+        """Runs of a higher one are started first, where they have to wait."""
+        return self.terms.priority
+
+    @property
+    def isolation(self) -> str:
+        """Where its runs are: `none` in the worker's own process, `process` in another one."""
+        return self.terms.isolation
 
     @property
     def state(self) -> spec.PipelineState:
@@ -156,6 +196,12 @@ def _schedule(value: object) -> Choice:
     if not isinstance(value, Choice):
         raise ConfigError(f"schedule must be a Schedule, such as Schedule.every(hours=6), not {value!r}")
     return value
+
+
+def _cool_down(on_exhausted: object, seconds: float) -> float | None:
+    if on_exhausted not in ("stop", "cool_down"):
+        raise ConfigError(f"on_exhausted must be 'stop' or 'cool_down', not {on_exhausted!r}")
+    return seconds if on_exhausted == "cool_down" else None
 
 
 def _policy(value: object) -> Choice | spec.BackoffPolicy | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from random import Random
 
@@ -10,6 +10,7 @@ from agora_core import spec
 from agora_core.runner import arguments
 from agora_core.spec.errors import ConfigError, did_you_mean
 from agora_core.spec.offers import Choice
+from agora_core.spec.resources import capacities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,12 @@ class PoolSettings:
     allow_unauthenticated: bool = False
     stall_seconds: float = 60.0
     gc_freeze: bool = True
+    max_concurrent_runs: int | None = None
+    resources: Mapping[str, int] = field(default_factory=dict)
     engine: str | Choice | spec.Engine | None = None
+    state: spec.StateStore | None = None
+    standby: bool = False
+    max_processes: int | None = None
     clock: spec.Clock | None = None
     random: Random | None = None
 
@@ -38,6 +44,12 @@ class PoolSettings:
         arguments.flag("allow_unauthenticated", self.allow_unauthenticated)
         arguments.seconds("stall_seconds", self.stall_seconds)
         arguments.flag("gc_freeze", self.gc_freeze)
+        arguments.flag("standby", self.standby)
+        arguments.count_or_none("max_processes", self.max_processes)
+        if isinstance(self.state, type) or not (self.state is None or hasattr(self.state, "record")):
+            raise ConfigError(f"state must be a state store such as SqliteState('state.db'), not {self.state!r}")
+        arguments.count_or_none("max_concurrent_runs", self.max_concurrent_runs)
+        object.__setattr__(self, "resources", capacities(self.resources))  # what the user changes later changes nothing
         if not (self.engine is None or isinstance(self.engine, str | Choice) or hasattr(self.engine, "serve")):
             raise ConfigError(f"engine must be an engine's name, such as 'asyncio', not {self.engine!r}")
 

@@ -1,7 +1,7 @@
 """Sees when the event loop does not move, from a thread of its own, and says who holds it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from logging import getLogger
 from threading import Event, get_ident
 from time import monotonic
@@ -16,17 +16,21 @@ _BEAT_SECONDS = 0.5
 _BLOCKED_SECONDS = 1.0
 """A loop that has not moved for this long is blocked: told in the log once, and in the status while it lasts."""
 
+_HINT = 'isolation="process" runs the pipeline where it holds up no other'
+
 
 class Watchdog:
     """A heartbeat in the loop, and a thread that listens to it.
 
-    *run_code* is the code object of the function around each run, whose variable `order` names the pipeline;
-    *running* tells which pipelines run, for code that is not called from there.
+    *at_work* are the code objects of the functions around what is each pipeline's own, each with the name of the
+    variable there that has the pipeline's id; *running* tells which pipelines run, for code that is not called from
+    there. Until `begin` is called, the worker itself may hold the loop, and only what is a pipeline's is told.
     """
 
-    def __init__(self, run_code: CodeType, running: Callable[[], tuple[str, ...]]) -> None:
-        self._run_code = run_code
+    def __init__(self, at_work: Mapping[CodeType, str], running: Callable[[], tuple[str, ...]]) -> None:
+        self._at_work = at_work
         self._running = running
+        self._has_begun = False
         self._loop = asyncio.get_running_loop()
         self._thread_id = get_ident()
         self._beat_due = monotonic() + _BEAT_SECONDS
@@ -50,6 +54,10 @@ class Watchdog:
         """Return the pipeline that holds the loop now, and the line it stands at."""
         frames = frames_of(self._thread_id)
         return self._pipeline_of(frames), where(frames)
+
+    def begin(self) -> None:
+        """Tell of whatever holds the loop from now on: the worker is up."""
+        self._has_begun = True
 
     def stop(self) -> None:
         """Stop both."""
@@ -76,15 +84,16 @@ class Watchdog:
             if self._beat_due != due:
                 continue  # it moved while we looked
             self._stalled_in = f"{pipeline_id} at {place}" if pipeline_id else place
-            if told_of != due:
+            if told_of != due and (pipeline_id or self._has_begun):
                 told_of = due
                 extra = {"pipeline_id": pipeline_id or None, "where": place, "stack": text_of(frames)}
-                log.warning("event loop blocked", extra=extra)
+                log.warning("event loop blocked", extra=extra | ({"hint": _HINT} if pipeline_id else {}))
 
     def _pipeline_of(self, frames: list[FrameType]) -> str:
-        """Return the pipeline whose run stands on the stack; else the only one that runs, or an empty string."""
-        order = local_of(frames, self._run_code, "order")
-        if order is not None:
-            return str(getattr(order, "pipeline_id", ""))
+        """Return the pipeline whose code stands on the stack; else the only one that runs, or an empty string."""
+        for code, name in self._at_work.items():
+            found = local_of(frames, code, name)
+            if found is not None:
+                return str(getattr(found, "pipeline_id", None) or getattr(found, "id", ""))
         running = self._running()
         return running[0] if len(running) == 1 else ""

@@ -7,15 +7,20 @@ from datetime import timedelta
 from random import Random
 
 from agora_core.registry.catalogue import Catalogue, Kind
+from agora_core.registry.codecs import record_codecs
 from agora_core.registry.plugins import installed
 from agora_core.registry.version import __version__
 from agora_core.runner.clock_steps import offset, step
+from agora_core.runner.cohorts import Cohorts
 from agora_core.runner.ending import Ending
 from agora_core.runner.events import Events
+from agora_core.runner.first_builds import build_first, due_at_once, store_problems
 from agora_core.runner.freezing import Freezer
 from agora_core.runner.health_door import HealthDoor
 from agora_core.runner.host import RunHost
+from agora_core.runner.isolated.checks import check_isolated
 from agora_core.runner.last_resort import LastResort
+from agora_core.runner.local_engine import AsyncioEngine
 from agora_core.runner.preparation import check_factories, deployment_of, prepare
 from agora_core.runner.report import PoolReport
 from agora_core.runner.run_options import RunOptions, StopEvent
@@ -23,6 +28,8 @@ from agora_core.runner.scheduled import ScheduledPipeline
 from agora_core.runner.settings import PoolSettings
 from agora_core.runner.signals import Signals, listening_is_wanted
 from agora_core.runner.slices import in_chunks
+from agora_core.runner.tenure import Tenure
+from agora_core.runner.unheard import listen
 from agora_core.runner.watchdog import Watchdog
 from agora_core.spec.engines import Engine
 from agora_core.spec.errors import ConfigError, DeploymentError
@@ -35,13 +42,17 @@ from agora_core.spec.time import Clock
 
 async def run_alone(scheduled: ScheduledPipeline) -> PipelineStatus:
     """Run one pipeline to its end, on the same engine as a pool; return its last status."""
-    worker = Worker({scheduled.id: scheduled}, PoolSettings(), told=False)
+    # Alone it has what it needs: there is nobody to share it with.
+    worker = Worker({scheduled.id: scheduled}, PoolSettings(resources=scheduled.resources), told=False)
     await worker.run(RunOptions(signals=False))
     refusal = worker.host.refused.get(scheduled.id)
     if refusal is not None:
         raise refusal
     return scheduled.status
 
+
+_AT_WORK = {RunHost.execute.__code__: "order", build_first.__code__: "scheduled"}
+"""Where pipelines' own code is called from, and which variable there names the pipeline."""
 
 _LETTERS_SECONDS = 2.0
 _LETTERS_HURRIED_SECONDS = 0.2
@@ -65,12 +76,13 @@ class Worker:
         self._clock: Clock = settings.clock or getattr(self._loop, "wall_clock", None) or SystemClock()
         self._is_real = isinstance(self._clock, SystemClock)
         self._offset = offset(self._clock)
-        self._catalogue = plugins.catalogue
+        self._plugins = plugins
         self._door = HealthDoor(settings, plugins.catalogue)
         self._engine = _engine(settings.engine, plugins.catalogue, self._clock)
         self._events = Events(plugins.news)
         self._freezer = Freezer(wanted=settings.gc_freeze and told and self._is_real)
-        self.host = RunHost(self._events, self._clock, self._is_ending, self._freezer.grow)
+        self.host = RunHost(self._events, self._clock, self._is_ending, self._freezer.grow, settings.max_processes)
+        self._tenure = Tenure(settings.state, self._clock, self._lose, waits=settings.standby) if told else None
         self._grace = settings.graceful_shutdown_timeout
         self._pipelines = pipelines
         self._started_at = self._clock.now()
@@ -93,6 +105,8 @@ class Worker:
             stall_seconds=self._settings.stall_seconds,
             stalled_in=watchdog.stalled_in if watchdog else "",
             unauthorized_requests=self._door.unauthorized,
+            state_trouble=self._tenure.trouble if self._tenure is not None else "",
+            standing_by=self._tenure.standing_by if self._tenure is not None else "",
             pipelines=self._engine.control.status() if self._is_up else self.host.status(),
         )
 
@@ -113,14 +127,22 @@ class Worker:
 
     async def run(self, options: RunOptions) -> PoolReport:
         """Run until every pipeline has ended, or something asks for the end; return how it went."""
+        listen()
         async with AsyncExitStack() as stack:
             ending = self._listen(options, stack)
             stack.push_async_callback(self._let_go)
+            if self._tenure is not None:
+                stack.push_async_callback(self._tenure.end)
             stack.push_async_callback(self._door.close)
-            await self._prepare()
+            cohorts = await self._prepare()
+            if self._tenure is not None:
+                await self._tenure.claim()
+            await self._look_at_stores(cohorts)
             port = await self._door.open(self.status)
             if port is not None and options.on_port is not None:
                 options.on_port(port)
+            if self._tenure is not None and not await self._tenure.stand_by(ending):
+                return self._report(0, ending)
             stack.enter_context(self._freezer)
             if self._told:
                 ids = tuple(self._pipelines)
@@ -134,6 +156,8 @@ class Worker:
             finally:
                 code = await self._engine.close() if self._has_begun else 0
                 await self.host.tell_stopped()
+                is_kept = self._tenure is None or await self._tenure.finish()
+            code = code if is_kept else 1
             report = self._report(code, ending)
         ending.ended(report.exit_code)
         if self._told:
@@ -153,23 +177,42 @@ class Worker:
             waiting = self._loop.create_task(_ask_when_set(options.stop, ending))
             stack.callback(waiting.cancel)
         if self._told and self._is_real:
-            self._watchdog = Watchdog(RunHost.execute.__code__, lambda: self.host.running)
+            self._watchdog = Watchdog({**_AT_WORK, **self.host.run_codes}, lambda: self.host.running)
             stack.callback(self._watchdog.stop)
         return ending
 
-    async def _prepare(self) -> None:
+    async def _prepare(self) -> Cohorts:
         """Build what is to run and take it over, or refuse it: nothing has started yet."""
         chance = self._settings.random or Random()  # noqa: S311  # jitter
-        cohorts = await prepare(self._pipelines.values(), self._catalogue, chance)
-        deployment = deployment_of(self._pipelines, self._grace)
+        resources = self._settings.resources
+        cohorts = await prepare(self._pipelines.values(), self._plugins.catalogue, chance, resources)
+        codecs = record_codecs(self._plugins)
+        deployment = deployment_of(self._pipelines, self._settings)
         problems = self._engine.validate(deployment)
         if problems:
             raise DeploymentError(problems)
         await check_factories(self._pipelines.values())
-        self.host.take(self._pipelines, cohorts, deployment)
+        await check_isolated(self._pipelines.values())
+        self.host.take(self._pipelines, cohorts, deployment, codecs)
         async for several in in_chunks(self._pipelines.values()):
             for one in several:
                 one.join(self)
+        return cohorts
+
+    def _lose(self, why: str) -> None:
+        if self._ending is not None:
+            self._ending.ask(why)
+
+    async def _look_at_stores(self, cohorts: Cohorts) -> None:
+        """Refuse to start where a store of dead letters cannot be used, as far as it is known before a run.
+
+        Only for the engine of this process: other ones may run the pipelines where there are other disks.
+        """
+        if isinstance(self._engine, AsyncioEngine) and self._tenure is not None:
+            due = due_at_once(self._pipelines.values(), cohorts, self._clock.now(), self._tenure.memories)
+            problems = await store_problems(await self.host.first_builds.begin(due))
+            if problems:
+                raise DeploymentError(problems)
 
     async def _live_and_end(self, ending: Ending) -> None:
         """Serve until all is done or the end is asked for; then see to it that nothing goes on."""
@@ -197,7 +240,11 @@ class Worker:
     async def _live(self) -> None:
         self._has_begun = True
         await self._engine.start(self.host)
+        if self._tenure is not None:
+            self._tenure.take_over(self.host, self._engine.control)
         self._is_up = True
+        if self._watchdog is not None:
+            self._watchdog.begin()
         await self._engine.apply(self.host.deployment)
         await self._engine.serve()
 
@@ -245,9 +292,10 @@ class Worker:
 
     def _report(self, code: int, ending: Ending) -> PoolReport:
         found = self.host.by_state()
-        abandoned, refused = self.host.running, tuple(self.host.refused)
-        cut = tuple(dict.fromkeys((*self.host.cut, *abandoned)))
-        code = 1 if cut else code
+        running, refused = self.host.running, tuple(self.host.refused)
+        cut = tuple(dict.fromkeys((*self.host.cut, *running)))
+        abandoned = tuple(dict.fromkeys((*running, *self.host.abandoned)))
+        code = 1 if cut or abandoned or self.host.exhausted else code
         if len(refused) == len(self._pipelines):
             code = 2
         return PoolReport(
@@ -258,6 +306,7 @@ class Worker:
             refused=refused,
             cut=cut,
             abandoned=abandoned,
+            cooling_down=self.host.exhausted,
             signal=ending.signals[0] if ending.signals else None,
         )
 

@@ -9,6 +9,7 @@ from agora_core.spec.late_names import late_names
 _PLACES = {
     "BackoffPolicy": "agora_core.spec.time",
     "BatchSink": "agora_core.spec.records",
+    "Calendar": "agora_core.spec.calendars",
     "Clock": "agora_core.spec.time",
     "DeadLetter": "agora_core.spec.letters",
     "Deployment": "agora_core.spec.engines",
@@ -21,6 +22,7 @@ _PLACES = {
     "PipelineState": "agora_core.spec.health",
     "PipelineStatus": "agora_core.spec.health",
     "PipelineStopped": "agora_core.spec.news",
+    "RecordCodec": "agora_core.spec.typed_values",
     "Run": "agora_core.spec.runs",
     "Sink": "agora_core.spec.records",
     "Source": "agora_core.spec.records",

@@ -4,6 +4,7 @@ The names of the ports can be had from here late (`spec.DlqStore`), for annotati
 program imports: building all of the spec's values costs as much as starting Python twice.
 """
 
+from agora_core.spec.calendars import Calendar as Calendar
 from agora_core.spec.engines import Deployment as Deployment
 from agora_core.spec.engines import Engine as Engine
 from agora_core.spec.engines import PartitionExecutor as PartitionExecutor
@@ -25,10 +26,12 @@ from agora_core.spec.state import StateStore as StateStore
 from agora_core.spec.time import BackoffPolicy as BackoffPolicy
 from agora_core.spec.time import Clock as Clock
 from agora_core.spec.time import Timetable as Timetable
+from agora_core.spec.typed_values import RecordCodec as RecordCodec
 
 __all__ = [
     "BackoffPolicy",
     "BatchSink",
+    "Calendar",
     "Clock",
     "DeadLetter",
     "Deployment",
@@ -41,6 +44,7 @@ __all__ = [
     "PipelineState",
     "PipelineStatus",
     "PipelineStopped",
+    "RecordCodec",
     "Run",
     "Sink",
     "Source",

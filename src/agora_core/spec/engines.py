@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from agora_core.spec.health import PipelineStatus
+from agora_core.spec.isolation import IN_PROCESS
 from agora_core.spec.offers import Choice
 from agora_core.spec.records import Position
 from agora_core.spec.runs import Outcome, RunSummary
@@ -24,6 +25,14 @@ class PipelineSpec:
     max_records: int | None
     max_consecutive_errors: int
     run_timeout: timedelta | None
+    cool_down: timedelta | None = None
+    """How long it waits after *max_consecutive_errors* failures in a row; None where it gives up then."""
+    resources: Mapping[str, int] = field(default_factory=dict)
+    """How much of each resource a run needs, all at once."""
+    priority: int = 0
+    """Runs of a higher one are started first, where they have to wait."""
+    isolation: str = IN_PROCESS
+    """`process` where its runs are in a process of their own, whichever machine it is on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +42,16 @@ class Deployment:
     pipelines: Mapping[str, PipelineSpec]
     """By their ids. They may be made as they are looked at: of a hundred thousand, ids are cheaper to go through."""
     graceful_shutdown_timeout: timedelta
+    max_concurrent_runs: int | None = None
+    """How many runs may go on at a time; None is as many as are due."""
+    resources: Mapping[str, int] = field(default_factory=dict)
+    """How much there is of each resource for all runs at a time."""
 
     @property
     def revision(self) -> str:
         """A digest of all that it says, which changes whenever anything in it does; made when it is asked for."""
-        digest = sha256(str(self.graceful_shutdown_timeout.total_seconds()).encode())
+        limits = self.max_concurrent_runs, sorted(self.resources.items())
+        digest = sha256(f"{self.graceful_shutdown_timeout.total_seconds()} {limits}".encode())
         for spec in self.pipelines.values():
             digest.update(repr(spec).encode(errors="backslashreplace"))
         return digest.hexdigest()[:16]
@@ -53,6 +67,8 @@ class RunOrder:
     fencing_token: int
     slot: datetime
     reason: str
+    queued_for: timedelta | None = None
+    """How long it waited for a place and its resources; None where there are no limits."""
     state: Mapping[str, Position] = field(default_factory=dict)
 
 
@@ -92,11 +108,41 @@ class EngineHost(Protocol):
         The same as asking `first_step` for each of them, at a fraction of its cost where their schedules are alike.
         """
 
+    def overdue(self, pipeline_id: str, wait: Wait) -> Wait | Stop:
+        """Decide anew where the slot of *wait* passed a minute ago or more: the machine slept, or its clock was set.
+
+        And where a retry (`backoff`, `cool_down`) is due: the same wait comes back where it may start.
+        """
+
+    def is_paused(self, pipeline_id: str) -> bool:
+        """Return whether the pipeline is paused from the start on, since it was so under an earlier worker."""
+
+    def paused(self, pipeline_id: str) -> None:
+        """Be told that the pipeline was paused by hand."""
+
+    def resumed(self, pipeline_id: str) -> Wait | Stop | None:
+        """Decide how the pipeline goes on that was paused; None where its wait stays as it is."""
+
     def clock_was_set(self, pipeline_id: str, wait: Wait, by: timedelta) -> Wait:
         """Return what *wait* has become, now that the wall clock was set by *by*, and publish it.
 
         For engines that wait by the wall clock of this machine.
         """
+
+    def queued(self, pipeline_id: str, waits_for: Sequence[str]) -> None:
+        """Publish that a run is due and waits: for resources, or for a place where there are none of these."""
+
+    def left_queue(self, pipeline_id: str, wait: Wait | None) -> None:
+        """Publish that no run waits any longer, though none was started; *wait* is what the pipeline waits for now."""
+
+    def passed_over(self, pipeline_id: str, slot: datetime) -> Wait | Stop:
+        """Decide what follows where the run of *slot* was cancelled by hand while it was queued."""
+
+    def is_stopping(self, pipeline_id: str) -> bool:
+        """Return whether the pipeline was asked to end: to execute it then starts nothing, and needs no place."""
+
+    def broken(self, pipeline_id: str, error: Exception) -> Stop:
+        """Publish that the pipeline has ended, since `execute` raised *error*: by a bug, or as its lease was lost."""
 
     async def execute(self, order: RunOrder, lease: Lease) -> RunResult:
         """Run a pipeline once and decide what follows; a failed run is a result, a cancelled one raises.
@@ -121,7 +167,11 @@ class EngineControl(Protocol):
         """Return every pipeline as it is now."""
 
     def trigger(self, pipeline_id: str) -> bool:
-        """Start a run now; False when one is going on or the pipeline has stopped."""
+        """Start a run now; False when one is going on or the pipeline has stopped.
+
+        Where runs are limited it starts when its turn comes, and the pipeline is `queued` until then; False when it
+        is queued already.
+        """
 
     def pause(self, pipeline_id: str) -> bool:
         """Start no further run until `resume`; False when it is paused or has stopped."""
@@ -130,7 +180,7 @@ class EngineControl(Protocol):
         """Follow the schedule again; False when it was not paused."""
 
     def cancel(self, pipeline_id: str) -> bool:
-        """Cancel the run that is going on; False when there is none."""
+        """Cancel the run that is going on, or is queued; False when there is none."""
 
 
 class Engine(Protocol):

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from agora_core.spec.decisions import Decision
+from agora_core.spec.letters import LetterTally
 from agora_core.spec.runs import Outcome, Run, RunSummary
 
 
@@ -17,9 +19,13 @@ class PipelineState(StrEnum):
     """Not started yet."""
     WAITING = "waiting"
     """Until its next tick."""
+    QUEUED = "queued"
+    """Its run is due, and waits for a place or a resource."""
     RUNNING = "running"
     RETRYING = "retrying"
     """Waiting for its backoff to end after a failure."""
+    COOLING_DOWN = "cooling_down"
+    """It failed too often in a row; when the cool-down is over, one run tries whether it works again."""
     PAUSED = "paused"
     COMPLETED = "completed"
     """Its schedule has no further run."""
@@ -30,9 +36,15 @@ class PipelineState(StrEnum):
 
 
 READY_STATES = frozenset(
-    {PipelineState.WAITING, PipelineState.RUNNING, PipelineState.RETRYING, PipelineState.COMPLETED}
+    {
+        PipelineState.WAITING,
+        PipelineState.QUEUED,
+        PipelineState.RUNNING,
+        PipelineState.RETRYING,
+        PipelineState.COMPLETED,
+    }
 )
-"""The states in which a pipeline counts as running for `/ready`."""
+"""The states in which a pipeline counts as running for `/ready`; see `PipelineStatus.is_ready`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,7 @@ class Histogram:
 
 RUN_SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 LATE_SECONDS = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0)
+QUEUE_SECONDS = (0.1, 1.0, 10.0, 60.0, 300.0, 900.0, 3600.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +95,12 @@ class PipelineStatus:
     """The records of all its finished runs in this worker."""
     durations: Histogram = field(default_factory=lambda: Histogram.empty(RUN_SECONDS))
     lateness: Histogram = field(default_factory=lambda: Histogram.empty(LATE_SECONDS))
+    queue: Histogram = field(default_factory=lambda: Histogram.empty(QUEUE_SECONDS))
+    """How long its runs waited for a place and their resources, where the worker has limits."""
+    queued_since: datetime | None = None
+    """Since when its run waits for a place or a resource, while it does."""
+    abandoned: tuple[str, ...] = ()
+    """The ids of runs that took too long, did not let go when they were cancelled, and still go on."""
     dlq: Mapping[str, int] | None = None
     """Dead letters by state, where the pipeline has a store that tells; None before the first run has ended.
 
@@ -89,7 +108,16 @@ class PipelineStatus:
     """
     dlq_oldest: datetime | None = None
     """When the oldest unresolved dead letter first failed."""
+    dlq_tallies: tuple[LetterTally, ...] | None = None
+    """What its unresolved dead letters have been through, by fidelity; None where the store does not tell."""
+    dlq_troubles: tuple[str, ...] = ()
+    """What its dead-letter store suffers from while it goes on, a sentence each, where it tells."""
     dlq_write_failures: int = 0
+    """How often the store could not keep what it was given, so that a run stopped."""
+    dlq_purged: int = 0
+    """The resolved dead letters that this worker deleted because they had been kept long enough."""
+    conservation_violations: int = 0
+    """Runs whose records did not add up: 0, or there is a bug in Agora."""
     max_staleness: timedelta | None = None
     """How old the last success may become before someone should know; None where the schedule promises no rhythm.
 
@@ -99,9 +127,15 @@ class PipelineStatus:
     ticks_skipped: Mapping[str, int] = field(default_factory=dict)
     """Slots that passed without a run of their own, by reason in one word, where the schedule names slots.
 
-    `running`: the run before still went on; `retrying`: a backoff lasted over them; `late`: the worker was suspended,
-    blocked, or its clock was set forward, and one run stands for them all.
+    The words are those of `SlotReason`. Slots for which one later run stood count too, but for the one of the run.
     """
+    last_decision: Decision | None = None
+    """The last slot that did not become a run at its moment, and why."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it counts as running for `/ready`; the run that ends a cool-down has to end well first."""
+        return self.state in READY_STATES and self.consecutive_errors < self.max_consecutive_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +153,13 @@ class WorkerStatus:
     stalled_in: str = ""
     """The pipeline that was running when the loop stopped moving, and the line it stands at; empty while it moves."""
     unauthorized_requests: int = 0
+    state_trouble: str = ""
+    """What the state store cannot do now and why, in one redacted line; empty while all is well.
+
+    It may not be written, claimed, pruned or asked for requests; or another worker has taken it over.
+    """
+    standing_by: str = ""
+    """The other worker that owns the state store, while this one waits for it to end."""
     pipelines: tuple[PipelineStatus, ...] = ()
 
     @property

@@ -24,6 +24,12 @@ def agora_schedule_types() -> Iterable[Offer[spec.Timetable]]:
 
 
 @hookspec
+def agora_calendars() -> Iterable[Offer[spec.Calendar]]:
+    """Offer calendars of days without runs, each under the name users write in `exclude = { calendar = … }`."""
+    return ()
+
+
+@hookspec
 def agora_backoff_policies() -> Iterable[Offer[spec.BackoffPolicy]]:
     """Offer backoff policies, each under the name users write after `policy =` in `[retry]`."""
     return ()
@@ -32,6 +38,12 @@ def agora_backoff_policies() -> Iterable[Offer[spec.BackoffPolicy]]:
 @hookspec
 def agora_dlq_stores() -> Iterable[Offer[spec.DlqStore]]:
     """Offer dead-letter stores, each under the name users write after `store =` in `[dlq]`."""
+    return ()
+
+
+@hookspec
+def agora_dlq_codecs() -> Iterable[Offer[spec.RecordCodec]]:
+    """Offer codecs for values that dead letters cannot hold by themselves; all serve every pipeline of a worker."""
     return ()
 
 

@@ -33,11 +33,16 @@ RESOLVED = (LetterState.REPLAYED, LetterState.DISCARDED)
 
 
 class Fidelity(StrEnum):
-    """How exactly a store gives a record back."""
+    """How exactly a store gives a record back; replay refuses `lossy` and `opaque` unless it is told otherwise."""
 
     EXACT = "exact"
+    """The same types and values at every depth."""
+    EQUAL = "equal"
+    """The same type, and equal as its own `==` judges; what is inside could not be looked at."""
+    LOSSY = "lossy"
+    """A record of the same shape, from which something was taken on purpose, such as a secret."""
     OPAQUE = "opaque"
-    """Only a description could be kept; replay refuses it."""
+    """Only a description could be kept."""
 
 
 class NoRecord:
@@ -100,7 +105,11 @@ class DeadLetter:
     replayed_run_id: str = ""
     """The replay that succeeded; empty before."""
     note: str = ""
-    """What someone wrote who parked it."""
+    """What someone wrote who parked it, or why a replay did."""
+    agora_version: str = ""
+    """The Agora that kept it first; a store fills it in."""
+    damage: str = ""
+    """Why what the store has of it cannot be trusted, such as a checksum that does not fit; empty where it can."""
 
     def with_id(self, number: int) -> "DeadLetter":
         """Return the letter as the store numbered it."""
@@ -123,6 +132,8 @@ class LetterQuery:
     """The earliest first failure that counts."""
     until: datetime | None = None
     """The first failures from here on do not count."""
+    resolved_before: datetime | None = None
+    """Only letters that were replayed or discarded before then count."""
     states: Sequence[LetterState] = (LetterState.DEAD,)
     up_to_id: int | None = None
     """The greatest id that counts; a replay takes it at its start, so that it ends."""
@@ -138,6 +149,7 @@ class LetterQuery:
             and self.error_type in (None, letter.error.type)
             and (self.since is None or letter.first_failed_at >= self.since)
             and (self.until is None or letter.first_failed_at < self.until)
+            and (self.resolved_before is None or _was_before(self.resolved_before, letter.resolved_at))
             and (self.up_to_id is None or letter.id <= self.up_to_id)
         )
 
@@ -157,6 +169,10 @@ class LetterQuery:
         return replace(self, states=self.states or RESOLVED)
 
 
+def _was_before(end: datetime, moment: datetime | None) -> bool:
+    return moment is not None and moment < end
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterGroup:
     """How many dead letters share a pipeline, a stage, an error type and a state."""
@@ -173,6 +189,21 @@ class LetterGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LetterTally:
+    """What the unresolved dead letters of one pipeline that come back equally well have been through."""
+
+    pipeline_id: str
+    fidelity: Fidelity
+    count: int
+    attempts: int
+    """How often they were tried in all, by the runs that failed and by every lease since."""
+    retried: int
+    """How many of them were replayed in vain."""
+    overdue: int
+    """How many of them were leased by a replay that never came back, and by no other one since."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
     """What `verify` found wrong with one dead letter."""
 
@@ -182,7 +213,12 @@ class Damage:
 
 
 class DlqStore(Protocol):
-    """Keeps dead letters until they are replayed. All methods may raise `StoreError`; none loses what was put."""
+    """Keeps dead letters until they are replayed. All methods may raise `StoreError`; none loses what was put.
+
+    It may also have `async def tallies()`, which returns a `LetterTally` for each pipeline and fidelity of its
+    unresolved letters; without it, health and metrics say nothing of attempts. And `troubles()`, which returns what it
+    suffers from while it goes on, a sentence each, such as that its disk is nearly full. Stores that are equal are one.
+    """
 
     async def open(self) -> None:
         """Make the store ready, or raise `StoreError` or `ConfigError` with what to do. Opens are counted."""
@@ -205,11 +241,12 @@ class DlqStore(Protocol):
     async def last_id(self) -> int:
         """Return the greatest id, or 0 when the store is empty."""
 
-    async def lease(self, query: LetterQuery, *, token: str, lasting: timedelta, limit: int) -> list[DeadLetter]:
+    async def lease(self, query: LetterQuery, *, token: str, lasting: timedelta, limit: int) -> Mapping[int, int]:
         """Take up to *limit* matching letters, dead or with an overdue lease, under *token*; each counts an attempt.
 
-        The oldest come first. No other lease gets them until it is over. States other than dead and overdue leased
-        ones are never leased.
+        The oldest are taken first. Return by the id of each how often it was tried, this time included, the oldest
+        first; what else there is to know of them, `find` tells. No other lease gets them until it is over. States
+        other than dead and overdue leased ones are never leased.
         """
 
     async def resolve(self, ids: Sequence[int], *, token: str, state: LetterState, run_id: str = "") -> int:

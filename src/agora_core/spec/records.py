@@ -89,6 +89,10 @@ class Sink(Protocol):
     stopped early, so nothing counts as written, nor moves the checkpoint, before its `close()`;
     `commits_at_close = False` denies that. Each may be `async def` or `def`. What `write` returned from is
     acknowledged once `flush` returned too.
+
+    A sink whose method has the keyword-only parameter `write(record, *, key)`, or `write_batch(records, *, keys)`, is
+    given the key of each record: a text that no other record of any run has, and that stays the same when the record
+    becomes a dead letter (its `uid`) and is replayed, however often. Whoever has seen a key has seen the record.
     """
 
     def write(self, record: Record, /) -> Awaitable[None] | None:
@@ -100,4 +104,7 @@ class BatchSink(Protocol):
     """A sink that takes lists; see `Sink`."""
 
     def write_batch(self, records: Sequence[Record], /) -> Awaitable[None] | None:
-        """Write all *records*, or raise; `PartialWriteError` tells which of them failed."""
+        """Write all *records*, or raise; `PartialWriteError` tells which of them failed.
+
+        One that takes `keys` too is given as many texts as records, in their order.
+        """

@@ -1,5 +1,6 @@
 """What happened in a run: its counts, its outcome, its value in history."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,6 +15,16 @@ class Outcome(StrEnum):
     """Ended early at a batch boundary because the worker was asked to stop; nothing that was read is lost."""
     CANCELLED = "cancelled"
     """Cut by the shutdown's time-out or a second signal; what was not acknowledged stays at the source."""
+    INTERRUPTED = "interrupted"
+    """Its worker died; the next worker found it unfinished. What was not acknowledged stays at the source."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageCounts:
+    """What ended at one stage of a pipeline."""
+
+    filtered: int = 0
+    dead: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +36,19 @@ class RunSummary:
     filtered: int = 0
     dead: int = 0
     in_flight: int = 0
+    letters: int = 0
+    """The dead letters that its store keeps: as many as *dead*, or more where several sinks refused one record."""
     elapsed: timedelta = field(default=timedelta(0))
+    stages: Mapping[str, StageCounts] = field(default_factory=dict, hash=False)
+    """What ended early, by the stage: `middleware:<name>`, `sink_write`; of a run that was cut maybe too much."""
     stopped_early: bool = False
     """Whether the run ended at a batch boundary because `stop()` asked for it, with records left at the source."""
+
+    @property
+    def is_conserved(self) -> bool:
+        """Whether the counts add up: each record that was read is at one place, and none is anywhere twice."""
+        known = self.written + self.filtered + self.dead + self.in_flight
+        return known == self.consumed and min(self.written, self.filtered, self.dead, self.in_flight) >= 0
 
     @property
     def records_consumed(self) -> int:
@@ -57,7 +78,7 @@ class Run:
     id: str
     pipeline_id: str
     number: int
-    """1 for the pipeline's first run in this worker, then counting up."""
+    """1 for the pipeline's first run, then counting up; from worker to worker where state is kept."""
     attempt: int
     """1, or more when this run retries after failures in a row."""
     slot: datetime
@@ -68,8 +89,12 @@ class Run:
     summary: RunSummary = field(default_factory=RunSummary)
     error: str | None = None
     """The failure in one redacted line, `ErrorType: message`; None unless it failed or was cut."""
+    trigger: str = "schedule"
+    """Why it started: `schedule`, `backoff`, `trigger` by hand, `caught_up` for a missed slot, `cool_down`."""
+    successes: int = 0
+    """How many runs of the pipeline had ended well when this one had, itself included."""
 
     @property
     def failed(self) -> bool:
         """Whether it ended badly."""
-        return self.outcome in (Outcome.FAILED, Outcome.CANCELLED)
+        return self.outcome in (Outcome.FAILED, Outcome.CANCELLED, Outcome.INTERRUPTED)

@@ -20,10 +20,10 @@ class EndingContract(StoreUnderTest[DlqStore]):
             await store.put(letters("a", "b"))
             a, b = await store.lease(LetterQuery(), token="t", lasting=HOUR, limit=2)
 
-            foreign = await store.resolve([a.id, b.id], token="other", state=LetterState.REPLAYED)
-            moved = await store.resolve([a.id, a.id + 1000], token="t", state=LetterState.REPLAYED)
-            twice = await store.resolve([a.id], token="t", state=LetterState.PARKED)
-            parked = await store.resolve([b.id], token="t", state=LetterState.PARKED)
+            foreign = await store.resolve([a, b], token="other", state=LetterState.REPLAYED)
+            moved = await store.resolve([a, a + 1000], token="t", state=LetterState.REPLAYED)
+            twice = await store.resolve([a], token="t", state=LetterState.PARKED)
+            parked = await store.resolve([b], token="t", state=LetterState.PARKED)
             states = [one.state for one in await store.find(EVERYTHING)]
 
         assert (foreign, moved, twice, parked) == (0, 1, 0, 1)
@@ -34,16 +34,17 @@ class EndingContract(StoreUnderTest[DlqStore]):
         """It is dead again under its id, with the first error unchanged and the latest beside it."""
         async with self.opened() as store:
             await store.put(letters("a"))
+            (before,) = await store.find(LetterQuery())
             (leased,) = await store.lease(LetterQuery(), token="t", lasting=HOUR, limit=1)
 
-            foreign = await store.give_back({leased.id: AGAIN}, token="other")
-            given = await store.give_back({leased.id: AGAIN, leased.id + 1000: AGAIN}, token="t")
+            foreign = await store.give_back({leased: AGAIN}, token="other")
+            given = await store.give_back({leased: AGAIN, leased + 1000: AGAIN}, token="t")
             (found,) = await store.find(LetterQuery())
 
         assert (foreign, given) == (0, 1)
-        assert (found.id, found.state, found.attempts) == (leased.id, LetterState.DEAD, 2)
-        assert (found.error, found.last_error) == (leased.error, AGAIN)
-        assert found.first_failed_at == leased.first_failed_at <= found.last_failed_at
+        assert (found.id, found.state, found.attempts) == (leased, LetterState.DEAD, 2)
+        assert (found.error, found.last_error) == (before.error, AGAIN)
+        assert found.first_failed_at == before.first_failed_at <= found.last_failed_at
 
     @in_a_loop
     async def test_a_letter_that_was_not_tried_loses_nothing(self) -> None:
@@ -53,7 +54,7 @@ class EndingContract(StoreUnderTest[DlqStore]):
             before = await store.find(LetterQuery())
             (leased,) = await store.lease(LetterQuery(), token="t", lasting=HOUR, limit=1)
 
-            given = await store.give_back({leased.id: None}, token="t")
+            given = await store.give_back({leased: None}, token="t")
 
             assert given == 1
             assert await store.find(LetterQuery()) == before

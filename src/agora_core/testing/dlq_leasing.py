@@ -6,7 +6,7 @@ import asyncio
 
 from agora_core.spec.letters import DlqStore, LetterQuery, LetterState
 from agora_core.testing.async_tests import in_a_loop
-from agora_core.testing.dlq_samples import AGAIN, EVERYTHING, HOUR, NO_TIME, letters, uids
+from agora_core.testing.dlq_samples import AGAIN, EVERYTHING, HOUR, NO_TIME, letters, letters_by_id, uids
 from agora_core.testing.store_under_test import StoreUnderTest
 
 
@@ -24,13 +24,32 @@ class LeasingContract(StoreUnderTest[DlqStore]):
             nobodys = await store.lease(LetterQuery(), token="nobodys", lasting=HOUR, limit=2)
             leased = await store.find(LetterQuery(states=(LetterState.LEASED,)))
 
-        assert [(one.uid, one.attempts, one.state) for one in mine] == [
-            ("a", 2, LetterState.LEASED),
-            ("b", 2, LetterState.LEASED),
+        a, b, c = (one.id for one in leased)
+        assert (list(mine.items()), dict(theirs), dict(nobodys)) == ([(a, 2), (b, 2)], {c: 2}, {})
+        assert [(one.uid, one.attempts) for one in leased] == [("a", 2), ("b", 2), ("c", 2)]
+        assert all(one.state is LetterState.LEASED and one.lease_until is not None for one in leased)
+
+    @in_a_loop
+    async def test_a_lease_tells_how_often_each_letter_was_tried(self) -> None:
+        """By its id, the oldest first, this time included; so does a lease of no time, though it is over at once."""
+        async with self.opened() as store:
+            await store.put(letters("a", "b", "c", "d"))
+            a, b, c, d = (one.id for one in await store.find(LetterQuery()))
+            first = await store.lease(LetterQuery(ids=(d, b)), token="t", lasting=HOUR, limit=9)
+            await store.give_back({b: AGAIN, d: AGAIN}, token="t")
+            at_once = await store.lease(LetterQuery(ids=(c, b)), token="t", lasting=NO_TIME, limit=9)
+
+            told = await store.lease(LetterQuery(ids=(d, c, b, a)), token="t", lasting=HOUR, limit=3)
+            none = await store.lease(LetterQuery(), token="u", lasting=HOUR, limit=0)
+            found = await letters_by_id(store, told)
+
+        assert [list(one.items()) for one in (first, at_once, told)] == [
+            [(b, 2), (d, 2)],
+            [(b, 3), (c, 2)],
+            [(a, 2), (b, 4), (c, 3)],
         ]
-        assert uids(theirs) == ["c"]
-        assert nobodys == []
-        assert leased == [*mine, *theirs]
+        assert dict(none) == {}
+        assert [(one.id, one.attempts) for one in found] == list(told.items())
 
     @in_a_loop
     async def test_concurrent_leases_share_nothing(self) -> None:
@@ -41,9 +60,10 @@ class LeasingContract(StoreUnderTest[DlqStore]):
             leased = await asyncio.gather(
                 *(store.lease(LetterQuery(), token=f"t{n}", lasting=HOUR, limit=3) for n in range(10))
             )
+            taken = await letters_by_id(store, [number for some in leased for number in some])
 
-        taken = [uid for some in leased for uid in uids(some)]
-        assert sorted(taken) == sorted(map(str, range(20)))
+        assert sum(map(len, leased)) == 20
+        assert uids(taken) == [str(number) for number in range(20)]
 
     @in_a_loop
     async def test_a_lease_that_is_over_makes_letters_dead_again(self) -> None:
@@ -55,12 +75,12 @@ class LeasingContract(StoreUnderTest[DlqStore]):
             (found,) = await store.find(LetterQuery())
             groups = await store.stats()
             leased = await store.count(LetterQuery(states=(LetterState.LEASED,)))
-            (again,) = await store.lease(LetterQuery(), token="next", lasting=HOUR, limit=1)
+            again = await store.lease(LetterQuery(), token="next", lasting=HOUR, limit=1)
 
         assert (found.state, found.attempts) == (LetterState.DEAD, 2)
         assert [(group.state, group.count) for group in groups] == [(LetterState.DEAD, 1)]
         assert leased == 0
-        assert again.attempts == 3
+        assert dict(again) == {found.id: 3}
 
     @in_a_loop
     async def test_a_token_holds_until_someone_else_does(self) -> None:
@@ -68,10 +88,10 @@ class LeasingContract(StoreUnderTest[DlqStore]):
         async with self.opened() as store:
             await store.put(letters("a", "b"))
             a, b = await store.lease(LetterQuery(), token="late", lasting=NO_TIME, limit=2)
-            await store.lease(LetterQuery(ids=(b.id,)), token="next", lasting=HOUR, limit=1)
+            await store.lease(LetterQuery(ids=(b,)), token="next", lasting=HOUR, limit=1)
 
-            moved = await store.resolve([a.id, b.id], token="late", state=LetterState.REPLAYED)
-            given = await store.give_back({a.id: AGAIN, b.id: AGAIN}, token="late")
+            moved = await store.resolve([a, b], token="late", state=LetterState.REPLAYED)
+            given = await store.give_back({a: AGAIN, b: AGAIN}, token="late")
             states = [one.state for one in await store.find(EVERYTHING)]
 
         assert (moved, given) == (1, 0)
@@ -83,12 +103,11 @@ class LeasingContract(StoreUnderTest[DlqStore]):
         async with self.opened() as store:
             await store.put(letters("a", "b", "c"))
             a, b = await store.lease(LetterQuery(), token="t", lasting=HOUR, limit=2)
-            await store.resolve([a.id], token="t", state=LetterState.REPLAYED)
-            await store.resolve([b.id], token="t", state=LetterState.PARKED)
+            await store.resolve([a], token="t", state=LetterState.REPLAYED)
+            await store.resolve([b], token="t", state=LetterState.PARKED)
             await store.discard(LetterQuery())
 
             everything = await store.lease(EVERYTHING, token="u", lasting=HOUR, limit=9)
             parked = await store.lease(LetterQuery(states=(LetterState.PARKED,)), token="u", lasting=HOUR, limit=9)
 
-        assert everything == []
-        assert parked == []
+        assert (dict(everything), dict(parked)) == ({}, {})

@@ -2,9 +2,9 @@
 
 # ruff: noqa: S106  # a lease's token is no secret
 
-from agora_core.spec.letters import DlqStore, LetterQuery, LetterState
+from agora_core.spec.letters import DlqStore, Fidelity, LetterQuery, LetterState, LetterTally
 from agora_core.testing.async_tests import in_a_loop
-from agora_core.testing.dlq_samples import EVERYTHING, HOUR, NOON, letter, letters, uids
+from agora_core.testing.dlq_samples import AGAIN, EVERYTHING, HOUR, NO_TIME, NOON, letter, letters, uids
 from agora_core.testing.store_under_test import StoreUnderTest
 
 
@@ -86,8 +86,8 @@ class LookingContract(StoreUnderTest[DlqStore]):
                     letter("d", error_type="KeyError"),
                 ]
             )
-            first = await store.lease(LetterQuery(pipeline_id="returns"), token="t", lasting=HOUR, limit=1)
-            await store.resolve([first[0].id], token="t", state=LetterState.PARKED)
+            (first,) = await store.lease(LetterQuery(pipeline_id="returns"), token="t", lasting=HOUR, limit=1)
+            await store.resolve([first], token="t", state=LetterState.PARKED)
 
             groups = await store.stats()
 
@@ -99,3 +99,23 @@ class LookingContract(StoreUnderTest[DlqStore]):
             ("ValueError", LetterState.PARKED, 1),
             ("KeyError", LetterState.DEAD, 1),
         }
+
+    @in_a_loop
+    async def test_tallies_tell_what_letters_have_been_through(self) -> None:
+        """A store that has `tallies` sums up the unresolved letters of each pipeline; one without it may."""
+        async with self.opened() as store:
+            tallies = getattr(store, "tallies", None)
+            await store.put([*letters("over", "again", "parked", "replayed"), letter("other", pipeline_id="returns")])
+            over, again, parked, replayed, _ = await store.find(EVERYTHING)
+            await store.lease(LetterQuery(ids=(over.id,)), token="t", lasting=NO_TIME, limit=1)
+            await store.lease(LetterQuery(ids=(again.id, replayed.id)), token="t", lasting=HOUR, limit=2)
+            await store.give_back({again.id: AGAIN}, token="t")
+            await store.resolve([replayed.id], token="t", state=LetterState.REPLAYED)
+            await store.park(LetterQuery(ids=(parked.id,)))
+
+            told = [] if tallies is None else list(await tallies())
+
+        exact = Fidelity.EXACT
+        orders = LetterTally(pipeline_id="orders", fidelity=exact, count=3, attempts=5, retried=1, overdue=1)
+        returns = LetterTally(pipeline_id="returns", fidelity=exact, count=1, attempts=1, retried=0, overdue=0)
+        assert sorted(told, key=lambda one: one.pipeline_id) == ([] if tallies is None else [orders, returns])

@@ -97,9 +97,10 @@ class DlqMachine(RuleBasedStateMachine):
 
     @rule(token=_tokens, limit=st.integers(0, 3), lasting=st.sampled_from([NO_TIME, HOUR]))
     def lease(self, token: str, limit: int, lasting: timedelta) -> None:
-        """The first dead ones are leased."""
+        """The first dead ones are leased, and told with how often they were tried."""
         leased = self.do(self.store.lease(LetterQuery(), token=token, lasting=lasting, limit=limit))
-        assert [one.uid for one in leased] == self.model.lease(token, lasting, limit)
+        expected = self.model.lease(token, lasting, limit)
+        assert list(leased.items()) == [(self.ids[uid], attempts) for uid, attempts in expected.items()]
 
     @precondition(lambda self: self.place.clock is not None)
     @rule(passed=st.sampled_from([HOUR / 2, HOUR]))

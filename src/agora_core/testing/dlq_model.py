@@ -47,13 +47,13 @@ class Model:
         for one in letters:
             self.known.setdefault(one.uid, one)
 
-    def lease(self, token: str, lasting: timedelta, limit: int) -> list[str]:
-        """Lease the first dead ones."""
+    def lease(self, token: str, lasting: timedelta, limit: int) -> dict[str, int]:
+        """Lease the first dead ones; return how often each was tried."""
         dead = self._in([LetterState.DEAD])[:limit]
         for one in dead:
             one.state, one.token, one.ends_at = LetterState.LEASED, token, self.elapsed + lasting
             one.attempts += 1
-        return [one.uid for one in dead]
+        return {one.uid: one.attempts for one in dead}
 
     def resolve(self, uids: Iterable[str], token: str, state: LetterState, run_id: str) -> int:
         """Move those that *token* holds."""

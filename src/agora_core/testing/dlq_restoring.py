@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from agora_core.spec.letters import KEPT_FAILURES, DlqStore, Failure, Fidelity, LetterQuery, LetterState
 from agora_core.testing.async_tests import in_a_loop
-from agora_core.testing.dlq_samples import AGAIN, EVERYTHING, HOUR, NO_TIME, NOON, letter, letters, uids
+from agora_core.testing.dlq_samples import AGAIN, EVERYTHING, HOUR, NO_TIME, NOON, letter, letters, letters_by_id, uids
 from agora_core.testing.store_under_test import StoreUnderTest
 
 _FAR = datetime(2999, 1, 1, tzinfo=UTC)
@@ -23,7 +23,7 @@ class RestoringContract(StoreUnderTest[DlqStore]):
             await store.put(letters("a"))
             for number in range(KEPT_FAILURES + 2):
                 (leased,) = await store.lease(LetterQuery(), token="t", lasting=HOUR, limit=1)
-                await store.give_back({leased.id: replace(AGAIN, message=f"try {number}")}, token="t")
+                await store.give_back({leased: replace(AGAIN, message=f"try {number}")}, token="t")
 
             (found,) = await store.find(LetterQuery())
 
@@ -37,15 +37,16 @@ class RestoringContract(StoreUnderTest[DlqStore]):
         async with self.opened() as store:
             await store.put(letters("replayed", "discarded", "leased"))
             replayed, leased = await store.lease(LetterQuery(ids=(1, 3)), token="t", lasting=HOUR, limit=2)
-            await store.resolve([replayed.id], token="t", state=LetterState.REPLAYED, run_id="replay-7")
+            (held,) = await letters_by_id(store, [leased])
+            await store.resolve([replayed], token="t", state=LetterState.REPLAYED, run_id="replay-7")
             await store.discard(LetterQuery())
 
             found = await store.find(EVERYTHING)
 
         assert [one.replayed_run_id for one in found] == ["replay-7", "", ""]
         assert [one.resolved_at is not None for one in found] == [True, True, False]
-        assert [one.lease_until for one in found] == [None, None, leased.lease_until]
-        assert leased.lease_until is not None
+        assert [one.lease_until for one in found] == [None, None, held.lease_until]
+        assert held.lease_until is not None
 
     @in_a_loop
     async def test_letters_are_restored_exactly_as_they_are(self) -> None:
@@ -60,6 +61,7 @@ class RestoringContract(StoreUnderTest[DlqStore]):
                 last_error=replace(AGAIN, message="last"),
                 last_failed_at=NOON + HOUR,
                 note="moved",
+                agora_version="0.9.7",
                 resolved_at=NOON + 2 * HOUR if state in (LetterState.REPLAYED, LetterState.DISCARDED) else None,
                 replayed_run_id="replay-1" if state is LetterState.REPLAYED else "",
                 lease_until=_FAR if state is LetterState.LEASED else None,
@@ -102,8 +104,9 @@ class RestoringContract(StoreUnderTest[DlqStore]):
 
             foreign = await store.resolve([one.id for one in held], token="", state=LetterState.REPLAYED)
             leased = await store.lease(EVERYTHING, token="t", lasting=HOUR, limit=9)
+            taken = await letters_by_id(store, leased)
 
-        assert (uids(held), foreign, uids(leased)) == (["held"], 0, ["over"])
+        assert (uids(held), foreign, uids(taken)) == (["held"], 0, ["over"])
 
     @in_a_loop
     async def test_what_is_there_is_not_restored_over(self) -> None:
@@ -122,9 +125,9 @@ class RestoringContract(StoreUnderTest[DlqStore]):
         """`verify` has nothing to say of letters that are exact, opaque, given back or resolved."""
         async with self.opened() as store:
             await store.put([letter("a"), letter("b", record=object()), replace(letter("c"), origin=object())])
-            leased = await store.lease(LetterQuery(), token="t", lasting=HOUR, limit=2)
-            await store.give_back({leased[0].id: Failure(type="E", message="m")}, token="t")
-            await store.resolve([leased[1].id], token="t", state=LetterState.REPLAYED)
+            a, b = await store.lease(LetterQuery(), token="t", lasting=HOUR, limit=2)
+            await store.give_back({a: Failure(type="E", message="m")}, token="t")
+            await store.resolve([b], token="t", state=LetterState.REPLAYED)
 
             damages = await store.verify()
 

@@ -1,8 +1,9 @@
 """Dead letters, queries and values with which the contract of dead-letter stores is tried."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from agora_core.spec.letters import SINK_WRITE, DeadLetter, Failure, LetterQuery
+from agora_core.spec.letters import SINK_WRITE, DeadLetter, DlqStore, Failure, LetterQuery
 from agora_core.spec.records import Record
 
 EVERYTHING = LetterQuery(states=())
@@ -76,3 +77,10 @@ def letters(*uids: str) -> list[DeadLetter]:
 def uids(found: list[DeadLetter]) -> list[str]:
     """Return the uids of what was *found*, in order."""
     return [one.uid for one in found]
+
+
+async def letters_by_id(store: DlqStore, ids: Iterable[int]) -> list[DeadLetter]:
+    """Return the letters in *store* that have one of these *ids*, such as those of a lease, in whatever state."""
+    wanted = tuple(ids)
+    # A query of no ids asks for every letter.
+    return await store.find(LetterQuery(ids=wanted, states=())) if wanted else []

@@ -2,12 +2,14 @@
 
 # ruff: noqa: S106  # a lease's token is no secret
 
+from dataclasses import replace
+
 import pytest
 
 from agora_core.spec.errors import ConfigError
-from agora_core.spec.letters import DlqStore, LetterQuery, LetterState
+from agora_core.spec.letters import RESOLVED, DlqStore, LetterQuery, LetterState
 from agora_core.testing.async_tests import in_a_loop
-from agora_core.testing.dlq_samples import EVERYTHING, HOUR, NO_TIME, letters, uids
+from agora_core.testing.dlq_samples import EVERYTHING, HOUR, NO_TIME, NOON, letter, letters, letters_by_id, uids
 from agora_core.testing.store_under_test import StoreUnderTest
 
 _PARKED = LetterQuery(states=(LetterState.PARKED,))
@@ -24,7 +26,7 @@ class SettlingContract(StoreUnderTest[DlqStore]):
             a, b, _ = await store.find(LetterQuery())
 
             parked = await store.park(LetterQuery(ids=(a.id, b.id)), note="ask the vendor")
-            leased = await store.lease(LetterQuery(), token="t", lasting=HOUR, limit=9)
+            leased = await letters_by_id(store, await store.lease(LetterQuery(), token="t", lasting=HOUR, limit=9))
             waiting = await store.find(_PARKED)
             unparked = await store.unpark(LetterQuery(ids=(b.id,), states=()))
             (again,) = await store.find(LetterQuery())
@@ -75,6 +77,29 @@ class SettlingContract(StoreUnderTest[DlqStore]):
         assert (one_state, others) == (1, 1)
         assert left == ["parked", "leased", "dead"]
         assert (again.uid, again.id > discarded.id) == ("discarded", True)
+
+    @in_a_loop
+    async def test_letters_are_purged_by_when_they_were_resolved(self) -> None:
+        """`resolved_before` is a moment of resolving, not of failing, and excludes itself; others never match it."""
+        moments = [NOON, NOON + HOUR, NOON + 2 * HOUR]
+        sent = [
+            replace(letter(f"{state.value}-{place}"), state=state, resolved_at=moment, first_failed_at=NOON - HOUR)
+            for state in RESOLVED
+            for place, moment in enumerate(moments)
+        ]
+        before = LetterQuery(states=(), resolved_before=NOON + HOUR)
+        async with self.opened() as store:
+            await store.restore([*sent, letter("dead", at=NOON - 9 * HOUR)])
+            counted = await store.count(before)
+            found = uids(await store.find(before))
+
+            purged = await store.purge(replace(before, states=(LetterState.REPLAYED,)))
+            others = await store.purge(before)
+            left = uids(await store.find(EVERYTHING))
+
+        assert (counted, found) == (2, ["replayed-0", "discarded-0"])
+        assert (purged, others) == (1, 1)
+        assert left == ["replayed-1", "replayed-2", "discarded-1", "discarded-2", "dead"]
 
     @in_a_loop
     async def test_purging_unresolved_letters_is_refused(self) -> None:

@@ -1,22 +1,23 @@
 """The contract of state stores: derive a test class, say how to make the store, and every promise is checked."""
 
 import asyncio
-
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from pathlib import Path
 
 from agora_core.spec.records import Position
-from agora_core.spec.state import StateStore
+from agora_core.spec.runs import Run
+from agora_core.spec.state import PipelineMemory
 from agora_core.testing.async_tests import in_a_loop
-from agora_core.testing.store_under_test import StoreUnderTest
+from agora_core.testing.clocks import ManualClock
+from agora_core.testing.state_claims import ClaimsContract
+from agora_core.testing.state_history import HistoryContract
+from agora_core.testing.state_machine import StatePlace, check_state_against_memory
+from agora_core.testing.state_positions import PositionsContract
+from agora_core.testing.state_recording import RecordingContract
+from agora_core.testing.state_requests import RequestsContract
+from agora_core.testing.state_samples import ALL_RUNS, memory, run, skipped
 
-_scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
-_positions = st.recursive(
-    _scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=12
-)
 
-
-class StateStoreContract(StoreUnderTest[StateStore]):
+class StateStoreContract(PositionsContract, RecordingContract, HistoryContract, RequestsContract, ClaimsContract):
     """What every `StateStore` promises.
 
     ```python
@@ -24,38 +25,18 @@ class StateStoreContract(StoreUnderTest[StateStore]):
         def make_store(self) -> StateStore:
             return MyState(self.directory / "state")
     ```
+
+    More is tried of a store whose test class has `make_store_again`: what other processes see, what a crash leaves.
     """
 
-    @in_a_loop
-    async def test_nothing_was_saved_at_first(self) -> None:
-        """A pipeline that never saved has no checkpoint."""
-        async with self.opened() as store:
-            assert await store.checkpoint("orders") is None
+    _clock: ManualClock | None = None
 
-    @in_a_loop
-    async def test_the_last_position_counts(self) -> None:
-        """Saving again replaces, for that pipeline alone."""
-        async with self.opened() as store:
-            await store.save_checkpoint("orders", 1)
-            await store.save_checkpoint("returns", {"file": "a", "line": 9})
-            await store.save_checkpoint("orders", 2)
-
-            orders, returns = await store.checkpoint("orders"), await store.checkpoint("returns")
-
-        assert (orders, returns) == (2, {"file": "a", "line": 9})
-
-    @in_a_loop
-    async def test_a_position_is_kept_as_it_was(self) -> None:
-        """What is done to a position after it was saved, or found, does not reach the store."""
-        position = {"done": [1]}
-        async with self.opened() as store:
-            await store.save_checkpoint("orders", position)
-            position["done"].append(2)
-            found = await store.checkpoint("orders")
-            assert found is not None
-            found["done"].append(3)
-
-            assert await store.checkpoint("orders") == {"done": [1]}
+    @property
+    def clock(self) -> ManualClock:
+        """A clock for the store to go by, where it can."""
+        if self._clock is None:
+            self._clock = ManualClock()
+        return self._clock
 
     @in_a_loop
     async def test_opens_are_counted(self) -> None:
@@ -82,52 +63,56 @@ class StateStoreContract(StoreUnderTest[StateStore]):
         assert await store.checkpoint("orders") is None
         await store.close()
 
-    def test_positions_outlive_a_close_and_an_event_loop(self) -> None:
-        """What was saved is there when the store is opened again, also in another event loop."""
+    def test_all_outlives_a_close_and_an_event_loop(self) -> None:
+        """What was recorded is there when the store is opened again, also in another event loop."""
         store = self.make_store()
 
-        async def save() -> None:
+        async def keep() -> None:
             await store.open()
-            await store.save_checkpoint("orders", [3, "x"])
+            await store.record(memories=[memory(runs=3)], runs=[run(3)], decisions=[skipped(1)])
             await store.close()
 
-        async def found() -> Position:
+        async def found() -> tuple[list[PipelineMemory], list[Run], Position]:
             await store.open()
             try:
-                return await store.checkpoint("orders")
+                return list(await store.memories()), list(await store.runs(ALL_RUNS)), await store.decisions("orders")
             finally:
                 await store.close()
 
-        asyncio.run(save())
+        asyncio.run(keep())
 
-        assert asyncio.run(found()) == [3, "x"]
+        memories, runs, decisions = asyncio.run(found())
+        assert (memories, runs, list(decisions)) == ([memory(runs=3)], [run(3)], [skipped(1)])
 
     @in_a_loop
-    async def test_pipelines_save_side_by_side(self) -> None:
-        """Positions saved at one time all arrive."""
+    async def test_what_returned_is_seen_from_another_store(self) -> None:
+        """A crash after a call returned takes nothing of it: a store at the same place has it at once."""
         async with self.opened() as store:
-            await asyncio.gather(*(store.save_checkpoint(f"p{number}", number) for number in range(20)))
+            following = self.make_store_again()
+            if following is None:
+                return
+            await store.save_checkpoint("orders", 7)
+            await store.record(memories=[memory(runs=1)], runs=[run(1)], decisions=[skipped(1)])
 
-            found = [await store.checkpoint(f"p{number}") for number in range(20)]
-
-        assert found == list(range(20))
-
-    def test_any_json_value_is_a_position(self) -> None:
-        """Numbers, texts, lists and dicts come back exactly, at any depth."""
-        store = self.make_store()
-
-        async def kept(position: Position) -> None:
-            await store.open()
+            await following.open()
             try:
-                await store.save_checkpoint("orders", position)
-                found = await store.checkpoint("orders")
+                assert await following.checkpoint("orders") == 7
+                assert list(await following.memories()) == [memory(runs=1)]
+                assert list(await following.runs(ALL_RUNS)) == [run(1)]
+                assert list(await following.decisions("orders")) == [skipped(1)]
             finally:
-                await store.close()
-            assert repr(found) == repr(position)
+                await following.close()
 
-        @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-        @given(_positions)
-        def all_positions(position: Position) -> None:
-            asyncio.run(kept(position))
+    def test_any_history_ends_as_in_memory(self, tmp_path: Path) -> None:
+        """Whatever is recorded, pruned, asked, claimed or crashes, in any order: the store is as `MemoryState` is."""
+        made = 0
 
-        all_positions()
+        def place() -> StatePlace:
+            nonlocal made
+            made += 1
+            self.directory = tmp_path / f"history-{made}"
+            self.directory.mkdir()
+            self._clock = None
+            return StatePlace(store=self.make_store(), again=self.make_store_again)
+
+        check_state_against_memory(place)

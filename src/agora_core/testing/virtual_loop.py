@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any, TypeVar
 
 from agora_core.testing.clocks import START
@@ -80,6 +81,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         others = [one for one in threading.enumerate() if one not in self._threads and "asyncio_" not in one.name]
         return _THREAD_SECONDS if others else 0.0
 
+    def is_somebody_brief(self) -> bool:
+        """Return whether a thread is at work that says of itself that it ends soon, and somebody waits for it."""
+        return any(getattr(one, "is_brief", False) for one in threading.enumerate() if one not in self._threads)
+
     def jump(self, seconds: float) -> None:
         """Let virtual time pass."""
         self._passed += seconds
@@ -102,6 +107,9 @@ class _Jumping(selectors.DefaultSelector):
         patience = self._loop.patience()
         if len(self.get_map()) > 1:  # beside the loop's own pipe there are sockets, whose peers may be about to answer
             patience = max(patience, _THREAD_SECONDS)
+        ready = self._wait_for_brief_ones()
+        if ready:
+            return ready
         if timeout is None:
             return self._wait_for_threads(patience)
         # Looked once more even without patience: a thread that just ended may have called in before it did.
@@ -109,6 +117,15 @@ class _Jumping(selectors.DefaultSelector):
         if not ready:
             self._loop.jump(timeout)
         return ready
+
+    def _wait_for_brief_ones(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait until something is ready, or no brief thread is left, whose last word may have been heard already."""
+        until = monotonic() + _WORK_SECONDS
+        while self._loop.is_somebody_brief() and monotonic() < until:
+            ready = super().select(_THREAD_SECONDS)
+            if ready:
+                return ready
+        return []
 
     def _wait_for_threads(self, patience: float) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait where no timer is left: only a thread can go on now, or nothing ever will."""

@@ -1,6 +1,7 @@
 """The sink that tells the truth: a process of its own, with a ledger that it syncs to disk before it acknowledges.
 
-As a program: `oracle.py LEDGER` listens on 127.0.0.1 and prints its port. Each line of the ledger is a number.
+As a program: `oracle.py LEDGER` listens on 127.0.0.1 and prints its port. Each line of the ledger is a number, and the
+key behind it where the sink has one.
 """
 
 import json
@@ -32,10 +33,10 @@ class Ledger:
         self._file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
         self._lock = threading.Lock()
 
-    def keep(self, numbers):
-        if numbers:
+    def keep(self, lines):
+        if lines:
             with self._lock:
-                os.write(self._file, "".join(f"{number}\n" for number in numbers).encode())
+                os.write(self._file, "".join(f"{line}\n" for line in lines).encode())
                 os.fsync(self._file)
 
 
@@ -52,7 +53,9 @@ class Conversation(socketserver.StreamRequestHandler):
                 waiting = []
             else:
                 answer = [place for place, record in enumerate(asked["records"]) if self.refuses(record, asked)]
-                taken = [record["n"] for place, record in enumerate(asked["records"]) if place not in answer]
+                keys = asked.get("keys") or [""] * len(asked["records"])
+                lines = [f"{record['n']} {key}".strip() for record, key in zip(asked["records"], keys, strict=True)]
+                taken = [line for place, line in enumerate(lines) if place not in answer]
                 if asked["do"] == "keep":
                     self.server.ledger.keep(taken)
                 else:
@@ -108,7 +111,10 @@ class DirectSink:
         self._client.close()
 
     async def write_batch(self, records):
-        refused = self._client.ask(do=self.doing, records=records, **self._rule)
+        self.ask(records=records)
+
+    def ask(self, **asked):
+        refused = self._client.ask(do=self.doing, **asked, **self._rule)
         if refused:
             raise PartialWriteError({place: ValueError("the oracle refused it") for place in refused})
 
@@ -120,6 +126,13 @@ class FlushedSink(DirectSink):
 
     async def flush(self):
         self._client.ask(do="flush")
+
+
+class KeyedSink(DirectSink):
+    """Has the oracle write down the key of each record."""
+
+    async def write_batch(self, records, *, keys):
+        self.ask(records=records, keys=keys)
 
 
 if __name__ == "__main__":

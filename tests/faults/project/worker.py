@@ -6,7 +6,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
-from oracle import DirectSink, FlushedSink, fate, shown
+from oracle import DirectSink, FlushedSink, KeyedSink, fate, shown
 
 from agora import DeliveryConfig, Pipeline
 from agora.runner import Schedule, ScheduledPipeline, WorkerPool
@@ -91,7 +91,7 @@ async def build():
     pipeline = Pipeline(Lists() if GIVEN["source"] == "lists" else Stream())
     if GIVEN["crew"]:
         pipeline = pipeline.map(think, concurrency=8)
-    sink = FlushedSink if GIVEN["sink"] == "flushed" else DirectSink
+    sink = {"flushed": FlushedSink, "keyed": KeyedSink}.get(GIVEN["sink"], DirectSink)
     config = DeliveryConfig(
         dlq=SqliteDlq("dead_letters.db", clock=Later(), busy_timeout_seconds=GIVEN["busy_timeout_seconds"]),
         checkpoint=SqliteState("state.db"),

@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import accumulate
 
 from agora_core.spec.health import Histogram, PipelineState, PipelineStatus
+from agora_core.spec.letters import Fidelity, LetterTally
 from agora_core.spec.runs import Outcome
 
 _SPECIAL = {"inf": "+Inf", "-inf": "-Inf", "nan": "NaN"}
@@ -67,6 +68,18 @@ def _lateness(pipeline: PipelineStatus, own: str) -> str:
     return _histogram("agora_tick_lateness_seconds", own, pipeline.lateness)
 
 
+def _queue(pipeline: PipelineStatus, own: str) -> str:
+    return _histogram("agora_queue_seconds", own, pipeline.queue)
+
+
+def _queued(pipeline: PipelineStatus, own: str) -> str:
+    return f"agora_runs_queued{{{own}}} {int(pipeline.queued_since is not None)}\n"
+
+
+def _abandoned(pipeline: PipelineStatus, own: str) -> str:
+    return f"agora_runs_abandoned{{{own}}} {len(pipeline.abandoned)}\n"
+
+
 def _records(pipeline: PipelineStatus, own: str) -> str:
     totals = pipeline.totals
     return (
@@ -74,7 +87,12 @@ def _records(pipeline: PipelineStatus, own: str) -> str:
         f'agora_records_total{{{own},outcome="written"}} {totals.written}\n'
         f'agora_records_total{{{own},outcome="filtered"}} {totals.filtered}\n'
         f'agora_records_total{{{own},outcome="dead"}} {totals.dead}\n'
+        f'agora_records_total{{{own},outcome="in_flight"}} {totals.in_flight}\n'
     )
+
+
+def _conservation(pipeline: PipelineStatus, own: str) -> str:
+    return f"agora_conservation_violations_total{{{own}}} {pipeline.conservation_violations}\n"
 
 
 def _last_success(pipeline: PipelineStatus, own: str) -> str:
@@ -120,6 +138,45 @@ def _dlq_write_failures(pipeline: PipelineStatus, own: str) -> str:
     return f"agora_dlq_write_failures_total{{{own}}} {pipeline.dlq_write_failures}\n"
 
 
+def _dlq_troubles(pipeline: PipelineStatus, own: str) -> str:
+    return "" if pipeline.dlq is None else f"agora_dlq_troubles{{{own}}} {len(pipeline.dlq_troubles)}\n"
+
+
+def _dlq_kept(pipeline: PipelineStatus, own: str) -> str:
+    return f"agora_dlq_kept_total{{{own}}} {pipeline.totals.letters}\n"
+
+
+def _dlq_purged(pipeline: PipelineStatus, own: str) -> str:
+    return f"agora_dlq_purged_total{{{own}}} {pipeline.dlq_purged}\n"
+
+
+def _dlq_unresolved(pipeline: PipelineStatus, own: str) -> str:
+    if pipeline.dlq_tallies is None:
+        return ""
+    counts: dict[str, int] = dict.fromkeys(Fidelity, 0)
+    for tally in pipeline.dlq_tallies:
+        counts[tally.fidelity] += tally.count
+    return _counts("agora_dlq_unresolved", own, "fidelity", counts)
+
+
+def _dlq_attempts(pipeline: PipelineStatus, own: str) -> str:
+    return _tallied("agora_dlq_attempts", own, pipeline, lambda tally: tally.attempts)
+
+
+def _dlq_retried(pipeline: PipelineStatus, own: str) -> str:
+    return _tallied("agora_dlq_retried", own, pipeline, lambda tally: tally.retried)
+
+
+def _dlq_overdue(pipeline: PipelineStatus, own: str) -> str:
+    return _tallied("agora_dlq_leases_overdue", own, pipeline, lambda tally: tally.overdue)
+
+
+def _tallied(name: str, own: str, pipeline: PipelineStatus, of: Callable[[LetterTally], int]) -> str:
+    """Return the sum over the tallies; nothing where the store does not tell."""
+    tallies = pipeline.dlq_tallies
+    return "" if tallies is None else f"{name}{{{own}}} {sum(map(of, tallies))}\n"
+
+
 def _moment(name: str, own: str, moment: datetime | None) -> str:
     """Return the *moment* in seconds since 1970; nothing while there is none, as 0 would be taken for 1970."""
     return "" if moment is None else f"{name}{{{own}}} {moment.timestamp()}\n"
@@ -150,9 +207,19 @@ PER_PIPELINE: tuple[tuple[Family, Callable[[PipelineStatus, str], str]], ...] = 
     (Family("agora_runs", "counter", "Runs that ended, by outcome."), _runs),
     (Family("agora_run_duration_seconds", "histogram", "How long runs took."), _durations),
     (Family("agora_records", "counter", "Records of finished runs, by what became of them."), _records),
+    (
+        Family("agora_conservation_violations", "counter", "Runs whose records did not add up; above 0 it is a bug."),
+        _conservation,
+    ),
     (Family("agora_last_success_timestamp_seconds", "gauge", "When a run last ended well."), _last_success),
     (Family("agora_next_run_timestamp_seconds", "gauge", "When the next run is due."), _next_run),
     (Family("agora_run_in_progress", "gauge", "Whether a run is going on."), _in_progress),
+    (Family("agora_runs_queued", "gauge", "Runs that are due and wait for a place or a resource."), _queued),
+    (Family("agora_queue_seconds", "histogram", "How long runs waited for a place and their resources."), _queue),
+    (
+        Family("agora_runs_abandoned", "gauge", "Runs that took too long, did not let go, and still go on."),
+        _abandoned,
+    ),
     (
         Family("agora_consecutive_errors", "gauge", "Failed runs since the last one that ended well."),
         _consecutive_errors,
@@ -166,6 +233,19 @@ PER_PIPELINE: tuple[tuple[Family, Callable[[PipelineStatus, str], str]], ...] = 
         Family("agora_dlq_oldest_timestamp_seconds", "gauge", "When the oldest unresolved one first failed."),
         _dlq_oldest,
     ),
-    (Family("agora_dlq_write_failures", "counter", "Dead letters that could not be kept."), _dlq_write_failures),
+    (
+        Family("agora_dlq_write_failures", "counter", "How often dead letters could not be kept, and the run stopped."),
+        _dlq_write_failures,
+    ),
+    (Family("agora_dlq_troubles", "gauge", "What the store suffers from while it goes on; 0 is well."), _dlq_troubles),
+    (Family("agora_dlq_kept", "counter", "Dead letters that ended runs had kept."), _dlq_kept),
+    (Family("agora_dlq_purged", "counter", "Resolved dead letters that were deleted when they were old."), _dlq_purged),
+    (Family("agora_dlq_unresolved", "gauge", "Unresolved dead letters, by how well they come back."), _dlq_unresolved),
+    (Family("agora_dlq_attempts", "gauge", "How often the unresolved dead letters were tried in all."), _dlq_attempts),
+    (Family("agora_dlq_retried", "gauge", "Unresolved dead letters that were replayed in vain."), _dlq_retried),
+    (
+        Family("agora_dlq_leases_overdue", "gauge", "Dead letters that a replay leased, and never gave back."),
+        _dlq_overdue,
+    ),
 )
 """Every family with a pipeline label, and what renders its samples."""

@@ -2,13 +2,14 @@
 
 import json
 import math
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from agora_core.spec.decisions import Decision
 from agora_core.spec.health import HealthReply, HealthRequest, PipelineState, PipelineStatus, WorkerStatus
-from agora_core.spec.letters import LetterState
+from agora_core.spec.letters import Fidelity, LetterState, LetterTally
 from agora_core.spec.redaction import redact
 from agora_core.spec.runs import Outcome, Run, RunSummary
 from agora_core.spec.status_cache import StatusCache
@@ -18,7 +19,15 @@ LAG_SECONDS = 1.0
 
 _json = json.JSONEncoder(allow_nan=False).encode
 
-_WELL = frozenset({PipelineState.REGISTERED, PipelineState.WAITING, PipelineState.RUNNING, PipelineState.COMPLETED})
+_WELL = frozenset(
+    {
+        PipelineState.REGISTERED,
+        PipelineState.WAITING,
+        PipelineState.QUEUED,
+        PipelineState.RUNNING,
+        PipelineState.COMPLETED,
+    }
+)
 _UNRESOLVED = (LetterState.DEAD, LetterState.LEASED, LetterState.PARKED)
 
 
@@ -30,11 +39,13 @@ class Overall(StrEnum):
     DEGRADED = "degraded"
     """Work goes on, but someone should look.
 
-    A pipeline is retrying, paused, stopped or gave up, or failed the last time; or it has unresolved dead letters;
-    or the event loop is a second or more late, or stands still in a pipeline.
+    A pipeline is retrying, cooling down, paused, stopped or gave up, or failed the last time; or it has unresolved dead
+    letters, a store with troubles, a run that was abandoned, or records of a run that do not add up; or the event loop
+    is a second or more late, or stands still in a pipeline; or the worker's state cannot be written, claimed, pruned or
+    asked for requests, or another worker owns it.
     """
     FAILING = "failing"
-    """No work goes on: the event loop is stalled, or every pipeline that has not completed gave up."""
+    """No work goes on: the event loop is stalled, or every pipeline that has not completed gave up or cools down."""
 
 
 class Health:
@@ -76,7 +87,8 @@ def _overall(status: WorkerStatus, standings: Set[_Standing]) -> Overall:
     if status.stalled or (left and all(left)):
         return Overall.FAILING
     late = status.loop_lag_seconds >= LAG_SECONDS or bool(status.stalled_in)
-    return Overall.DEGRADED if late or not all(standing.well for standing in standings) else Overall.OK
+    forgets = bool(status.state_trouble or status.standing_by)
+    return Overall.DEGRADED if late or forgets or not all(standing.well for standing in standings) else Overall.OK
 
 
 def _row(pipeline: PipelineStatus) -> tuple[_Standing, bytes]:
@@ -88,8 +100,13 @@ def _standing(pipeline: PipelineStatus) -> _Standing:
     unresolved = any((pipeline.dlq or {}).get(state) for state in _UNRESOLVED)
     return _Standing(
         completed=pipeline.state is PipelineState.COMPLETED,
-        gave_up=pipeline.state is PipelineState.FAILED,
-        well=pipeline.state in _WELL and not pipeline.consecutive_errors and not unresolved,
+        gave_up=pipeline.state in (PipelineState.FAILED, PipelineState.COOLING_DOWN),
+        well=pipeline.state in _WELL
+        and not pipeline.consecutive_errors
+        and not unresolved
+        and not pipeline.dlq_troubles
+        and not pipeline.abandoned
+        and not pipeline.conservation_violations,
     )
 
 
@@ -105,6 +122,8 @@ def _worker(status: WorkerStatus) -> dict[str, object]:
         "stalled": status.stalled,
         "stalled_in": redact(status.stalled_in) or None,
         "unauthorized_requests": status.unauthorized_requests,
+        "state_trouble": redact(status.state_trouble) or None,
+        "standing_by": redact(status.standing_by) or None,
     }
 
 
@@ -115,17 +134,43 @@ def _pipeline(pipeline: PipelineStatus) -> dict[str, object]:
         "schedule": redact(pipeline.schedule),
         "reason": redact(pipeline.reason) or None,
         "next_run_at": _iso(pipeline.next_run_at),
+        "queue": _queue(pipeline),
         "current_run": _run(pipeline.current_run),
         "last_run": _run(pipeline.last_run),
         "last_success_at": _iso(pipeline.last_success_at),
         "max_staleness_seconds": _seconds(pipeline.max_staleness),
         "runs": {outcome: pipeline.runs.get(outcome, 0) for outcome in Outcome},
         "totals": _counts(pipeline.totals),
+        "conservation_violations": pipeline.conservation_violations,
         "ticks_skipped": dict(sorted(pipeline.ticks_skipped.items())),
+        "last_decision": _decision(pipeline.last_decision),
         "consecutive_errors": pipeline.consecutive_errors,
         "max_consecutive_errors": pipeline.max_consecutive_errors,
         "last_error": _redacted(pipeline.last_error),
+        "abandoned": list(pipeline.abandoned),
         "dlq": _dlq(pipeline),
+    }
+
+
+def _decision(decision: Decision | None) -> dict[str, object] | None:
+    if decision is None:
+        return None
+    return {
+        "kind": decision.kind,
+        "reason": decision.reason,
+        "slot": _iso(decision.slot),
+        "at": _iso(decision.at),
+        "slots": decision.count,
+        "text": str(decision),
+    }
+
+
+def _queue(pipeline: PipelineStatus) -> dict[str, object]:
+    """Return how it waits for places and resources, and has waited."""
+    return {
+        "since": _iso(pipeline.queued_since),
+        "runs": sum(pipeline.queue.counts),
+        "seconds": _number(pipeline.queue.total),
     }
 
 
@@ -135,7 +180,26 @@ def _dlq(pipeline: PipelineStatus) -> dict[str, object] | None:
     return {
         "entries": dict(sorted(pipeline.dlq.items())),
         "oldest": _iso(pipeline.dlq_oldest),
+        "unresolved": _unresolved(pipeline.dlq_tallies),
+        "kept": pipeline.totals.letters,
+        "purged": pipeline.dlq_purged,
         "write_failures": pipeline.dlq_write_failures,
+        "troubles": [redact(trouble) for trouble in pipeline.dlq_troubles],
+    }
+
+
+def _unresolved(tallies: Sequence[LetterTally] | None) -> dict[str, object] | None:
+    """Return what unresolved letters have been through; None where the store does not tell."""
+    if tallies is None:
+        return None
+    counts = dict.fromkeys(Fidelity, 0)
+    for tally in tallies:
+        counts[tally.fidelity] += tally.count
+    return {
+        "by_fidelity": counts,
+        "attempts": sum(tally.attempts for tally in tallies),
+        "retried": sum(tally.retried for tally in tallies),
+        "leases_overdue": sum(tally.overdue for tally in tallies),
     }
 
 
@@ -147,6 +211,7 @@ def _run(run: Run | None) -> dict[str, object] | None:
         "number": run.number,
         "attempt": run.attempt,
         "slot": _iso(run.slot),
+        "trigger": run.trigger,
         "started_at": _iso(run.started_at),
         "ended_at": _iso(run.ended_at),
         "duration_seconds": _seconds(None if run.ended_at is None else run.ended_at - run.started_at),

@@ -16,6 +16,8 @@ OPENMETRICS_TYPE = f"{OPENMETRICS}; version=1.0.0; charset=utf-8"
 _EOF = b"# EOF\n"
 _BUILD = Family("agora_build", "info", "The versions of Agora and of the Python that runs it.")
 _LAG = Family("agora_event_loop_lag_seconds", "gauge", "How late the worker's event loop last woke.")
+_STATE = Family("agora_state_trouble", "gauge", "Whether the worker's state cannot be written, claimed or asked.")
+_STANDBY = Family("agora_standing_by", "gauge", "Whether another worker owns the state, and this one waits.")
 _UNAUTHORIZED = Family("agora_health_unauthorized", "counter", "Health requests without the right token.")
 
 log = logging.getLogger("agora.metrics")
@@ -54,6 +56,8 @@ def _of_worker(status: WorkerStatus, *, openmetrics: bool) -> str:
         f"{_LAG.header(openmetrics=openmetrics)}agora_event_loop_lag_seconds {number(status.loop_lag_seconds)}\n"
         f"{_UNAUTHORIZED.header(openmetrics=openmetrics)}"
         f"agora_health_unauthorized_total {status.unauthorized_requests}\n"
+        f"{_STATE.header(openmetrics=openmetrics)}agora_state_trouble {int(bool(status.state_trouble))}\n"
+        f"{_STANDBY.header(openmetrics=openmetrics)}agora_standing_by {int(bool(status.standing_by))}\n"
     )
 
 

@@ -9,10 +9,11 @@ from agora_core.spec.redaction import redact
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Says 200 when every pipeline is running, waiting for its tick, retrying or completed; else 503.
+    """Says 200 when every pipeline is running, queued, waiting for its tick, retrying or completed; else 503.
 
-    It is 503 too while the worker stops, while its loop is stalled, and without any pipeline. Everyone gets the
-    code; the reasons, one a line, only who bears the token.
+    A pipeline that failed too often in a row counts again when a run of it has ended well. It is 503 too while the
+    worker stops or stands by, while its loop is stalled, and without any pipeline. Everyone gets the code; the reasons,
+    one a line, only who bears the token.
     """
 
     path: str = "/ready"
@@ -32,13 +33,17 @@ def _reasons(status: WorkerStatus) -> Iterator[str]:
         yield "the worker is stopping"
     if status.stalled:
         yield "the worker's event loop is stalled"
+    if status.standing_by:
+        yield f"standing by: another worker ({redact(status.standing_by)}) owns the state"
     if not status.pipelines:
         yield "no pipeline is registered"
     for pipeline in status.pipelines:
-        if pipeline.state not in READY_STATES:
+        if not pipeline.is_ready:
             yield _line(pipeline)
 
 
 def _line(pipeline: PipelineStatus) -> str:
     reason = redact(" ".join(pipeline.reason.split()))
+    if not reason and pipeline.state in READY_STATES:
+        reason = f"{pipeline.consecutive_errors} failed runs in a row before"
     return f"{pipeline.id}: {pipeline.state}" + (f" ({reason})" if reason else "")

@@ -1,0 +1,1 @@
+"""Records as JSON that people can read, and exactly back."""

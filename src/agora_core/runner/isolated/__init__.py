@@ -1,0 +1,1 @@
+"""Runs of pipelines in processes of their own: `isolation="process"`."""

@@ -1,0 +1,10 @@
+"""What somebody added to a record of the log, beside what every record has."""
+
+import logging
+
+_OWN = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"))
+
+
+def added_to(record: logging.LogRecord) -> dict[str, object]:
+    """Return the data that stands beside the event in *record*."""
+    return {key: value for key, value in vars(record).items() if key not in _OWN}
