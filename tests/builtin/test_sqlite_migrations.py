@@ -5,6 +5,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from agora_core.builtin import dlq_schema
 from agora_core.builtin.dlq_schema import APPLICATION_ID, MIGRATIONS, SCHEMA, VERSION
 from agora_core.builtin.sqlite_dlq import SqliteDlq
+from agora_core.builtin.sqlite_file import SqliteFile
 from agora_core.builtin.sqlite_migrations import migrate, rewrite_table, version_of
 from agora_core.spec.errors import ConfigError
 from agora_core.testing.dlq_samples import EVERYTHING, letters, uids
@@ -33,6 +36,8 @@ async def main():
 
 asyncio.run(main())
 """
+
+FILE = {"kind": "dead-letter store", "application_id": APPLICATION_ID, "version": VERSION, "schema": SCHEMA}
 
 
 def schema_1():
@@ -120,6 +125,25 @@ def test_two_processes_bring_it_up_once(path, tmp_path):
     assert max(counts) == 5
     assert sorted(uids(asyncio.run(everything(path)))) == ["a", "b", "c", "x", "y"]
     assert shape(path) == shape(tmp_path / "new.db")
+
+
+def test_two_connections_turn_an_old_file_into_one_with_a_log(path, tmp_path):
+    """SQLite refuses one of the two at once; it tries again within its busy timeout, and both have what they need."""
+    for round_ in range(100):
+        copy = tmp_path / f"{round_}.db"
+        shutil.copy(path, copy)
+        file = SqliteFile(path=copy, busy_timeout_seconds=30, **FILE)
+        barrier = threading.Barrier(2)
+
+        def connect(file=file, barrier=barrier):
+            barrier.wait()
+            with closing(file.connect(writing=True)) as connection:
+                return connection.execute("PRAGMA journal_mode").fetchone()
+
+        with ThreadPoolExecutor(2) as threads:
+            modes = [one.result() for one in [threads.submit(connect), threads.submit(connect)]]
+
+        assert modes == [("wal",), ("wal",)]
 
 
 @pytest.mark.parametrize("step", range(4))

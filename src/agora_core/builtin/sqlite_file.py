@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,9 @@ Identity: TypeAlias = tuple[int, int]
 
 WAL_KEPT = 1 << 20
 """How long the write-ahead log stays after a checkpoint, in bytes."""
+
+_PAUSE_SECONDS = 0.01
+"""How long somebody waits who was refused a lock at once, in seconds."""
 
 _MARKED = 80
 """So many characters of a schema are like no other's."""
@@ -62,7 +66,7 @@ class SqliteFile:
         connection.text_factory = _text  # a damaged row must not keep the others from being read
         try:
             for pragma, value, expected in self._pragmas(writing=writing):
-                connection.execute(f"PRAGMA {pragma} = {value}")
+                self._set(connection, pragma, value)
                 (found,) = connection.execute(f"PRAGMA {pragma}").fetchone()
                 if found != expected:
                     raise ConfigError(
@@ -147,6 +151,20 @@ class SqliteFile:
             f"this process runs as uid {os.geteuid()}, the directory {str(folder)!r} belongs to uid {known.st_uid} "
             f"with mode {known.st_mode & 0o7777:04o}"
         )
+
+    def _set(self, connection: sqlite3.Connection, pragma: str, value: str | int) -> None:
+        # Two connections that both turn a file with a rollback journal into one with a log hold what the other one
+        # needs: SQLite refuses one of them at once, whatever the busy timeout.
+        deadline = time.monotonic() + self.busy_timeout_seconds
+        while True:
+            try:
+                connection.execute(f"PRAGMA {pragma} = {value}")
+            except sqlite3.Error as exc:
+                if code_of(exc) not in BUSY or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                return
 
     def _pragmas(self, *, writing: bool) -> list[tuple[str, str | int, str | int]]:
         milliseconds = round(self.busy_timeout_seconds * 1000)
