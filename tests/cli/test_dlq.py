@@ -210,6 +210,17 @@ def test_a_replay_goes_on_beside_a_factory_that_raises(half_down):
     assert {letter["state"] for letter in letters(half_down, "--state", "replayed")} == {"replayed"}
 
 
+def test_a_replay_tells_of_a_factory_that_raises_before_anything_died(half_down):
+    """Where the only file that is known is not there yet, dead letters may wait in one that is not known."""
+    (half_down.root / "dead.db").unlink()
+
+    result = half_down.agora("dlq", "replay")
+
+    assert result.exit_code == 1
+    assert re.search(r"other: the replay stopped.*no database", result.stderr)
+    assert not (half_down.root / "dead.db").exists()
+
+
 def test_an_unknown_stage_is_refused_beside_a_factory_that_raises(half_down):
     """With the stages of those that can be built."""
     result = half_down.agora("dlq", "list", "--stage", "sink_writ")

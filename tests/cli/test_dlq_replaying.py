@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import re
 import signal
 import sqlite3
 import time
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -280,11 +282,12 @@ class TestLimitsAndTotals:
 
     def test_totals_add_up(self):
         """Numbers and reasons."""
-        one = ReplaySummary(selected=2, refused=2, reasons={"a": 1, "b": 1})
+        noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+        one = ReplaySummary(selected=2, refused=2, reasons={"a": 1, "b": 1}, taken_until=noon)
         other = ReplaySummary(selected=2, failed=1, refused=1, reasons={"a": 1}, failures={"E": 1})
 
         assert total_of([one, other]) == ReplaySummary(
-            selected=4, failed=1, refused=3, reasons={"a": 2, "b": 1}, failures={"E": 1}
+            selected=4, failed=1, refused=3, reasons={"a": 2, "b": 1}, failures={"E": 1}, taken_until=noon
         )
         assert total_of([]) == ReplaySummary()
 
@@ -348,7 +351,11 @@ class TestPreviews:
         asyncio.run(lease())
 
         assert "  1 would be left alone: another replay has them" in replay(shop, "--dry-run").stdout
-        assert json.loads(replay(shop, "--json").stdout)[0]["replayed"] == 1
+        told = replay(shop)
+        assert "1 replayed, 0 failed again, 1 taken by another replay\n" in told.stdout
+        (until,) = re.findall("1 taken by another replay, until (.*) at the latest; one that was killed", told.stderr)
+        assert json.loads(replay(shop, "--json").stdout)[0]["taken_until"] == until
+        assert HOUR / 2 < datetime.fromisoformat(until) - datetime.now(UTC) <= HOUR
 
     def test_previews_add_up(self):
         """Of one pipeline in two stores."""

@@ -359,6 +359,18 @@ class TestBounds:
 
         assert sink.records == [2]
         assert (summary.selected, summary.taken, summary.replayed) == (2, 1, 1)
+        assert summary.taken_until is None
+
+    def test_it_tells_when_the_last_of_the_leases_of_others_ends(self, flow, store, keep):
+        """A replay that was killed has its letters until then."""
+        for number, minutes in enumerate((5, 10, 7), start=1):
+            keep(number)
+            until = flow.noon + timedelta(minutes=minutes)
+            store.letters[number] = replace(store.letters[number], state=LetterState.LEASED, lease_until=until)
+
+        summary = run(double_then_check(flow, flow.Kept()), store)
+
+        assert (summary.taken, summary.taken_until) == (3, flow.noon + timedelta(minutes=10))
 
     def test_progress_is_told_after_each_lease(self, flow, store, keep):
         """With the counts so far."""

@@ -1,9 +1,11 @@
 """`agora dlq replay`."""
 
+from dataclasses import replace
 from typing import Any
 
 import click
 
+from agora_core.builtin.memory_dlq import MemoryDlq
 from agora_core.cli.dlq_finding import Place
 from agora_core.cli.dlq_options import filter_options, limit_option, place_options, selection_of, where_of
 from agora_core.cli.dlq_places import in_places
@@ -100,9 +102,14 @@ def replay(
         return await replay_all(places, order())
 
     if dry_run:
-        say_previews(in_places(where, look), as_json=as_json)
+        say_previews(in_places(where, look, for_new=_empty), as_json=as_json)
         return
-    report = in_places(where, work)
+    report = in_places(where, work, for_new=_empty)
     say_report(report, as_json=as_json)
     if report.exit_code:
         raise Ended(report.exit_code)
+
+
+def _empty(place: Place) -> Place:
+    """Return a place without letters for a file that is not there yet: what else is known of its pipelines is told."""
+    return replace(place, store=MemoryDlq())

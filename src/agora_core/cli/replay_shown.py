@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from agora_core.cli.json_output import say_json
 from agora_core.cli.letters_shown import record_as_json
-from agora_core.cli.printing import complain, counted, plain, say, shortened
+from agora_core.cli.printing import complain, counted, moment, plain, say, shortened
 from agora_core.cli.record_changes import NOTHING, changes
 from agora_core.cli.replaying import Outcome, Report
 from agora_core.flow.replay_preview import Example, ReplayPreview
@@ -48,7 +48,9 @@ def say_previews(previews: Mapping[str, ReplayPreview], *, as_json: bool) -> Non
 
 
 def _as_json(pipeline_id: str, outcome: Outcome) -> dict[str, object]:
-    return {"pipeline_id": pipeline_id, **asdict(outcome.summary), "error": outcome.error or None}
+    until = outcome.summary.taken_until
+    known = {"taken_until": None if until is None else moment(until), "error": outcome.error or None}
+    return {"pipeline_id": pipeline_id, **asdict(outcome.summary), **known}
 
 
 def _in_words(summary: ReplaySummary) -> str:
@@ -74,6 +76,11 @@ def _problems(outcome: Outcome) -> Iterator[str]:
     worn_out = summary.parked - sum(summary.distrust.values())
     if worn_out > 0:
         yield f"{worn_out:,} parked: tried too often; agora dlq show says how they failed, --max-attempts tries more"
+    if summary.taken_until is not None:
+        yield (
+            f"{summary.taken:,} taken by another replay, until {moment(summary.taken_until)} at the latest; one that "
+            "was killed has its dead letters as long"
+        )
     for line in outcome.error.splitlines():
         yield f"the replay stopped, and what is not counted waits as it was: {line}"
 

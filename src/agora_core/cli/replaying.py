@@ -204,8 +204,9 @@ def _both(one: Outcome, other: Outcome) -> Outcome:
 def total_of(summaries: Iterable[ReplaySummary]) -> ReplaySummary:
     """Return *summaries* as one."""
     each: Sequence[ReplaySummary] = list(summaries)
-    totals: dict[str, object] = {}
-    for name in (one.name for one in fields(ReplaySummary)):
+    leases = (one.taken_until for one in each)
+    totals: dict[str, object] = {"taken_until": max((until for until in leases if until is not None), default=None)}
+    for name in (one.name for one in fields(ReplaySummary) if one.name not in totals):
         values = [getattr(one, name) for one in each]
         is_number = isinstance(getattr(ReplaySummary(), name), int)
         totals[name] = sum(values) if is_number else dict(sum(map(Counter, values), Counter()))

@@ -5,7 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Unpack
 from uuid import uuid4
@@ -104,6 +104,7 @@ class _Replay:
         self._seconds = config.close_timeout_seconds
         self._lasting = _LEASE + timedelta(seconds=config.write_timeout_seconds)
         self._counts: Counter[str] = Counter()
+        self._taken_until: datetime | None = None
         self._reasons: Counter[str] = Counter()
         self._distrust: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
@@ -185,7 +186,7 @@ class _Replay:
             tired = set(worn_out)
             fresh = [way for way in ways if way.letter.id in leased and way.letter.id not in tired]
             await self._take_down(await self._attempts.make(fresh))
-            self._count(taken=len(ids) - len(leased))
+            self._leave([way.letter for way in ways if way.letter.id not in leased])
         except BaseException:
             if self._caller.is_gone:
                 raise
@@ -227,6 +228,12 @@ class _Replay:
         for failure in (*attempt.failed.values(), *(letter.error for letter in attempt.split)):
             self._note(failure)
 
+    def _leave(self, letters: Sequence[DeadLetter]) -> None:
+        """Count what another replay has."""
+        self._count(taken=len(letters))
+        leases = (self._taken_until, *(letter.lease_until for letter in letters))
+        self._taken_until = max((until for until in leases if until is not None), default=None)
+
     def _note(self, failure: Failure) -> None:
         text = str(failure).partition("\n")[0][:_LONGEST_ERROR]
         if text in self._failures or len(self._failures) < _MOST_ERRORS:
@@ -238,6 +245,7 @@ class _Replay:
     def _summary(self) -> ReplaySummary:
         return ReplaySummary(
             **self._counts,
+            taken_until=self._taken_until,
             reasons=dict(self._reasons),
             distrust=dict(self._distrust),
             failures=dict(self._failures),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from agora_core.spec.errors import RunError
@@ -37,6 +38,8 @@ class ReplaySummary:
     """Were tried too often or cannot be trusted, and wait for a person."""
     taken: int = 0
     """Taken by another replay meanwhile."""
+    taken_until: datetime | None = None
+    """When the last of those leases ends, as far as is known; a replay that was killed has its letters as long."""
     untried: int = 0
     """Given back as they were, since the replay was stopped."""
     reasons: Mapping[str, int] = field(default_factory=dict)
