@@ -1,9 +1,6 @@
-"""The plugins `postgres` and `redis`: what they offer with their extras, and what is said of them without."""
+"""The plugins `postgres` and `redis`: what they offer with their extras, as users write it."""
 
-import subprocess
-import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
@@ -19,21 +16,6 @@ STORES = {
 }
 each = pytest.mark.parametrize("name", STORES)
 
-WITHOUT = """
-import sys
-sys.modules[sys.argv[2]] = None  # as where it is not installed
-from agora_core.registry.catalogue import Kind
-from agora_core.registry.plugins import installed
-from agora_core.spec.errors import MissingPluginError
-from agora_core.spec.offers import Choice
-plugins = installed()
-print([(one.distribution, one.reason, one.remedy) for one in plugins.missing if one.name == sys.argv[1]])
-print("sqlite" in {one.offer.name for one in plugins.catalogue.offers(Kind.DEAD_LETTER_STORE)})
-try:
-    plugins.catalogue.build(Kind.DEAD_LETTER_STORE, Choice(sys.argv[1], {}, sys.argv[3]))
-except MissingPluginError as error:
-    print(error)
-"""
 CONFIG = """
 format = "agora/v1"
 [dlq]
@@ -50,38 +32,6 @@ schedule = {{ type = "once" }}
 def with_extra(name: str) -> None:
     if find_spec(STORES[name][0]) is None:
         pytest.skip(f"the extra `{name}` is not installed")
-
-
-def python(code: str, *arguments: str) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=Path(sys.prefix)
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
-
-
-@each
-def test_without_its_extra_it_is_missing_and_says_what_mends_it(name):
-    """The plugin is listed with the pip line, other stores are there, and its use says the same."""
-    remedy = f"pip install 'agora-etl-plugins[{name}]'"
-
-    listed, others, use = python(WITHOUT, name, STORES[name][0], remedy)
-
-    assert listed.startswith("[('agora-etl-plugins', ")
-    assert remedy in listed
-    assert others == "True"
-    assert use.startswith(f"dead-letter store '{name}' is not available: ")
-    assert remedy in use
-
-
-@each
-def test_listing_it_does_not_import_its_driver(name):
-    """`agora worker --list` pays for a driver only where a store is built."""
-    code = (
-        "import sys; from agora_core.registry.plugins import installed; installed(); print(sys.argv[1] in sys.modules)"
-    )
-
-    assert python(code, STORES[name][0]) == ["False"]
 
 
 @each

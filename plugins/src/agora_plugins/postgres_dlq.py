@@ -29,7 +29,6 @@ from agora_plugins.postgres_rows import insert, rows_in_portions, storable
 from agora_plugins.postgres_server import Server
 from agora_plugins.postgres_sql import Statement
 from agora_plugins.postgres_table import LETTERS, Table
-from agora_plugins.server_address import checked_url
 from agora_plugins.server_limits import Limits
 
 T = TypeVar("T")
@@ -54,12 +53,7 @@ class PostgresDlq:
         clock: Clock | None = None,
     ) -> None:
         self._server = Server(
-            dsn=checked_url(
-                "dsn",
-                dsn,
-                schemes=("postgresql", "postgres"),
-                written="postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
-            ),
+            dsn=dsn,
             table=Table(table, LETTERS),
             limits=Limits(timeout_seconds=timeout_seconds, max_connections=max_connections),
         )

@@ -11,7 +11,7 @@ import asyncpg  # type: ignore[import-untyped]  # it ships no types
 
 from agora.plugins import ConfigError, StoreError
 from agora_plugins.postgres_table import Table
-from agora_plugins.server_address import named, said_by
+from agora_plugins.server_address import checked_url, named, said_by
 from agora_plugins.server_limits import Limits
 
 T = TypeVar("T")
@@ -44,13 +44,17 @@ log = logging.getLogger("agora.plugins")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A database, and how to speak with it."""
+    """A database, and how to speak with it; raise `ConfigError` when *dsn* is no address of one."""
 
     dsn: str = field(repr=False)
     table: Table
     limits: Limits
     said: set[str] = field(default_factory=set)
     """Warnings that were given: each once, however often the store is opened."""
+
+    def __post_init__(self) -> None:
+        written = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        checked_url("dsn", self.dsn, schemes=("postgresql", "postgres"), written=written)
 
     @property
     def name(self) -> str:

@@ -41,7 +41,6 @@ from agora_plugins.postgres_state_sql import (
 )
 from agora_plugins.postgres_state_table import CLAIMS, DECISIONS, REQUESTS, RUNS, STATE
 from agora_plugins.postgres_table import Table
-from agora_plugins.server_address import checked_url
 from agora_plugins.server_limits import Limits
 from agora_plugins.signs_of_life import ALIVE, GIVING_UP_SECONDS
 
@@ -72,12 +71,7 @@ class PostgresState:
         clock: Clock | None = None,
     ) -> None:
         self._server = Server(
-            dsn=checked_url(
-                "dsn",
-                dsn,
-                schemes=("postgresql", "postgres"),
-                written="postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
-            ),
+            dsn=dsn,
             table=Table(table, STATE),
             limits=Limits(timeout_seconds=timeout_seconds, max_connections=max_connections),
         )

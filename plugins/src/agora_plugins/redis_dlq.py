@@ -1,7 +1,6 @@
 """`RedisDlq`: dead letters in Redis, shared by machines; as durable as the server's append-only file."""
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +10,6 @@ from typing import Any
 
 from agora.plugins import (
     Clock,
-    ConfigError,
     Damage,
     DeadLetter,
     Failure,
@@ -29,11 +27,9 @@ from agora.plugins import (
 from agora_plugins.per_loop import PerLoop
 from agora_plugins.redis_rows import FIELDS, asked, row_of, words_in_portions
 from agora_plugins.redis_server import Layout, Server, script
-from agora_plugins.server_address import checked_url
 from agora_plugins.server_limits import Limits
 
 _COLUMNS = json.dumps(FIELDS)
-_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _LONGEST_LEASE = timedelta(days=36500)
 _PAGE = 1000
 _LAYOUT = Layout(kind="dead-letter", values="dead letters", script=script("redis_dlq.lua"))
@@ -56,12 +52,8 @@ class RedisDlq:
         max_connections: int = 4,
         clock: Clock | None = None,
     ) -> None:
-        if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
-            raise ConfigError(f"prefix must be 1 to 100 of the characters A-Z a-z 0-9 _ . : -, not {prefix!r}")
         self._server = Server(
-            url=checked_url(
-                "url", url, schemes=("redis", "rediss", "unix"), written="redis://USER:PASSWORD@HOST:PORT/0"
-            ),
+            url=url,
             prefix=prefix,
             limits=Limits(timeout_seconds=timeout_seconds, max_connections=max_connections),
             layout=_LAYOUT,

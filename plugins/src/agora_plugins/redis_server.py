@@ -1,6 +1,7 @@
 """Connections to Redis, and what its errors mean for the store's user."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha1
@@ -23,12 +24,13 @@ from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import TimeoutError as LateError
 
 from agora.plugins import ConfigError, StoreError
-from agora_plugins.server_address import named, said_by
+from agora_plugins.server_address import checked_url, named, said_by
 from agora_plugins.server_limits import Limits
 
 Client: TypeAlias = Any
 """redis-py types its answers as everything that any command may give, now or later."""
 
+_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _OLDEST = (6, 0)
 _WAITAOF = (7, 2)
 _EVICTS = "allkeys-"
@@ -68,7 +70,7 @@ class Connected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A Redis, and how to speak with it."""
+    """A Redis, and how to speak with it; raise `ConfigError` when *url* or *prefix* cannot be used."""
 
     url: str = field(repr=False)
     prefix: str
@@ -76,6 +78,12 @@ class Server:
     layout: Layout
     said: set[str] = field(default_factory=set)
     """Warnings that were given: each once, however often the store is opened."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.prefix, str) or not _PREFIX.fullmatch(self.prefix):
+            raise ConfigError(f"prefix must be 1 to 100 of the characters A-Z a-z 0-9 _ . : -, not {self.prefix!r}")
+        written = "redis://USER:PASSWORD@HOST:PORT/0"
+        checked_url("url", self.url, schemes=("redis", "rediss", "unix"), written=written)
 
     @property
     def name(self) -> str:

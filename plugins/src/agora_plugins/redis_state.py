@@ -1,7 +1,6 @@
 """`RedisState`: what pipelines remember in Redis, shared by machines; as durable as its append-only file."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -11,7 +10,6 @@ from uuid import uuid4
 
 from agora.plugins import (
     Clock,
-    ConfigError,
     ControlRequest,
     Decision,
     PipelineMemory,
@@ -29,12 +27,10 @@ from agora.plugins import (
 )
 from agora_plugins.per_loop import PerLoop
 from agora_plugins.redis_server import Connected, Layout, Server, script
-from agora_plugins.server_address import checked_url
 from agora_plugins.server_limits import Limits
 from agora_plugins.signs_of_life import ALIVE, GIVING_UP_SECONDS
 
 _LAYOUT = Layout(kind="state", values="runs and positions", script=script("redis_state.lua"))
-_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _PAGE = 1000
 _ALIVE = str(ALIVE // timedelta(microseconds=1))
 
@@ -55,12 +51,8 @@ class RedisState:
         max_connections: int = 4,
         clock: Clock | None = None,
     ) -> None:
-        if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix):
-            raise ConfigError(f"prefix must be 1 to 100 of the characters A-Z a-z 0-9 _ . : -, not {prefix!r}")
         self._server = Server(
-            url=checked_url(
-                "url", url, schemes=("redis", "rediss", "unix"), written="redis://USER:PASSWORD@HOST:PORT/0"
-            ),
+            url=url,
             prefix=prefix,
             limits=Limits(timeout_seconds=timeout_seconds, max_connections=max_connections),
             layout=_LAYOUT,
