@@ -222,13 +222,14 @@ leaves = st.one_of(
     st.sampled_from([*m.Colour, *m.Level, *m.Right]), st.builds(m.Geo, st.floats(), st.floats()),
     st.decimals(), st.datetimes(timezones=st.timezones()),
 )  # fmt: skip
+names = st.text(min_size=1)
 values = st.recursive(
     leaves,
     lambda inner: st.one_of(
         st.builds(m.Box, inner),
         st.builds(m.Pair, inner, inner),
         st.builds(m.Struct, st.integers(), inner),
-        st.builds(lambda x, more: m.Open(x=x, **more), st.integers(), st.dictionaries(st.text(min_size=1), inner)),
+        st.builds(lambda x, more: m.Open(**(more | {"x": x})), st.integers(), st.dictionaries(names, inner)),
         st.builds(lambda one: with_attribute(m.Loose(1), x=one), inner),
         st.lists(inner, max_size=3),
         st.dictionaries(st.text(), inner, max_size=3),

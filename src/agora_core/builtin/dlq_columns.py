@@ -7,7 +7,7 @@ from zlib import crc32
 
 Row: TypeAlias = Mapping[str, object]
 
-_NO_ORIGIN = b"None"
+_NO_ORIGIN = b"4:None"
 
 
 class Columns(NamedTuple):
@@ -51,43 +51,50 @@ def columns_of(row: Row) -> Columns:
 
 def checksum(row: Columns) -> int:
     """Return the CRC of all that never changes in *row*; SQLite itself does not notice a flipped bit in it."""
-    covered = (
-        f"{part(f'{row.uid}')}{_shared(row.pipeline_id, row.run_id, row.stage, row.sink, row.error_type)}"
-        f"{part(f'{row.error_message}')}{part(f'{row.error_traceback}')}{part(f'{row.first_failed_at}')}"
-        f"{_shared(row.codec, row.fidelity, row.origin_is)}"
-    )
+    own = (f"{row.uid}", f"{row.error_message}", f"{row.error_traceback}", f"{row.first_failed_at}")
+    names = _shared(row.pipeline_id, row.run_id, row.stage, row.sink, row.error_type)
+    kinds = _shared(row.codec, row.fidelity, row.origin_is)
     record = row.record if isinstance(row.record, bytes) else b""
-    return checksum_over(covered, record, row.origin if isinstance(row.origin, bytes) else None)
+    return checksum_over(own, names, kinds, record, row.origin if isinstance(row.origin, bytes) else None)
 
 
-def checksum_over(covered: str, record: bytes, origin: bytes | None) -> int:
-    """Return the CRC of the *covered* texts, as `part` and `parts` made them, of a *record* and its *origin*."""
-    crc = _continued(record, crc32(covered.encode("utf-8", "backslashreplace")))
-    return _continued(_NO_ORIGIN if origin is None else origin, crc)
+def checksum_over(
+    own: tuple[str, str, str, str], names: bytes, kinds: bytes, record: bytes, origin: bytes | None
+) -> int:
+    """Return the CRC of a row's *own* texts, of its *names* and *kinds* as `parts` made them, and of what it keeps.
 
-
-def part(text: str) -> str:
-    """Return *text* as the checksum covers it: with its length in bytes, so that no two rows look the same."""
-    return f"{len(text) if text.isascii() else len(text.encode('utf-8', 'backslashreplace'))}:{text}"
+    The texts are the uid, the error's message and traceback, and the moment of the first failure. Each part is covered
+    with its length in bytes, so that no two rows look the same.
+    """
+    uid, message, traceback, moment = map(_encoded, own)
+    # One template for all: it is worked out for each letter that is written or read.
+    texts = (len(uid), uid, names, len(message), message, len(traceback), traceback, len(moment), moment, kinds)
+    crc = crc32(record, crc32(b"%d:%b%b%d:%b%d:%b%d:%b%b%d:" % (*texts, len(record))))
+    return crc32(_NO_ORIGIN, crc) if origin is None else crc32(origin, crc32(b"%d:" % len(origin), crc))
 
 
 @lru_cache(maxsize=256)
-def parts(*texts: str) -> str:
+def parts(*texts: str) -> bytes:
     """Return *texts*, which many rows share, as the checksum covers them; raise `TypeError` where one is no text.
 
     What is none cannot always be remembered, and may equal what looks different: 1 is True.
     """
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("only texts are remembered")
-    return "".join(map(part, texts))
+    return b"".join(map(_part, texts))
 
 
-def _shared(*values: Any) -> str:
+def _shared(*values: Any) -> bytes:
     try:
         return parts(*values)
     except TypeError:
-        return "".join([part(f"{value}") for value in values])
+        return b"".join([_part(f"{value}") for value in values])
 
 
-def _continued(data: bytes, crc: int) -> int:
-    return crc32(data, crc32(b"%d:" % len(data), crc))
+def _part(text: str) -> bytes:
+    encoded = _encoded(text)
+    return b"%d:%b" % (len(encoded), encoded)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeAlias
 
-from agora_core.builtin.dlq_columns import COLUMNS, Columns, Row, checksum, checksum_over, columns_of, part, parts
+from agora_core.builtin.dlq_columns import COLUMNS, Columns, Row, checksum, checksum_over, columns_of, parts
 from agora_core.builtin.installed_version import installed_version
 from agora_core.builtin.sqlite_moments import microseconds, moment
 from agora_core.codec.description import printable
@@ -40,7 +40,7 @@ def stored_of(letter: DeadLetter, *, keep_lease: bool = False) -> Stored:
     A lease belongs to the store that gave it: without it the letter is dead, and with it, leased by nobody.
     """
     record = _encoded(letter)
-    weaker = max(letter.fidelity, record.fidelity, key=_WEAKNESS.index)
+    weaker = _weaker(letter.fidelity, record.fidelity)
     origin_is, origin, weaker = _origin_of(letter, weaker)
     fidelity = weaker.value
     error = letter.error
@@ -49,10 +49,7 @@ def stored_of(letter: DeadLetter, *, keep_lease: bool = False) -> Stored:
     message, traceback = _cut(error.message, _LONGEST_MESSAGE), _cut(error.traceback, _LONGEST_TRACEBACK)
     first, last = letter.first_failed_at, letter.last_failed_at
     first_failed_at = _microseconds(first)
-    covered = (
-        f"{part(uid)}{named}{part(message)}{part(traceback)}{part(f'{first_failed_at}')}"
-        f"{parts(FORMAT, fidelity, origin_is)}"
-    )
+    own = (uid, message, traceback, f"{first_failed_at}")
     is_leased = keep_lease and letter.state is LetterState.LEASED and letter.lease_until is not None
     return (
         uid,
@@ -68,7 +65,7 @@ def stored_of(letter: DeadLetter, *, keep_lease: bool = False) -> Stored:
         FORMAT,
         record.type,
         fidelity,
-        checksum_over(covered, record.payload, origin),
+        checksum_over(own, named, parts(FORMAT, fidelity, origin_is), record.payload, origin),
         message,
         traceback,
         _log_of(letter),
@@ -89,7 +86,7 @@ def _encoded(letter: DeadLetter) -> Encoded:
 
 
 @lru_cache(maxsize=256)
-def _names_of(*names: str) -> tuple[tuple[str, ...], str]:
+def _names_of(*names: str) -> tuple[tuple[str, ...], bytes]:
     """Return *names*, which many letters share, as they are kept, and as the checksum covers them."""
     kept = tuple(printable(name) for name in names)
     return kept, parts(*kept)
@@ -196,7 +193,11 @@ def _origin_of(letter: DeadLetter, fidelity: Fidelity) -> tuple[str, bytes | Non
     origin = encode_record(letter.origin)
     if origin.fidelity is Fidelity.OPAQUE:
         return "unknown", None, fidelity
-    return "kept", origin.payload, max(fidelity, origin.fidelity, key=_WEAKNESS.index)
+    return "kept", origin.payload, _weaker(fidelity, origin.fidelity)
+
+
+def _weaker(one: Fidelity, other: Fidelity) -> Fidelity:
+    return one if one is other else max(one, other, key=_WEAKNESS.index)
 
 
 def _contents(row: Columns) -> tuple[Record, Record, Fidelity]:

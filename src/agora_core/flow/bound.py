@@ -52,15 +52,12 @@ class BoundPipeline:
         names = unique(step.name.removeprefix(MIDDLEWARE) for step in steps)
         self.steps = tuple(replace(step, name=MIDDLEWARE + name) for step, name in zip(steps, names, strict=True))
         """The stages between source and sinks, each under a name of its own."""
+        self.stages = (SOURCE_RECORD, *(step.name for step in self.steps), SINK_WRITE)
+        """The names of all stages in which a record can die, in their order."""
         self.sink_names = tuple(unique(part_name(sink, suffix="Sink") for sink in sinks))
         self._run: _Going | None = None
         self._counts = RunSummary()
         self._stop_asked = False
-
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """The names of all stages in which a record can die, in their order."""
-        return (SOURCE_RECORD, *(step.name for step in self.steps), SINK_WRITE)
 
     @property
     def counts(self) -> RunSummary:

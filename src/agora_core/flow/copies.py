@@ -36,8 +36,11 @@ def _plain(value: Any, met: set[int]) -> Any:
     if (kind is not dict and kind is not list) or id(value) in met:
         raise _NotPlain
     met.add(id(value))
+    items = value if kind is list else value.values()
+    if kind is dict and not _ATOMS.issuperset(map(type, value)):
+        raise _NotPlain
+    if _ATOMS.issuperset(map(type, items)):
+        return value.copy()
     if kind is list:
         return [item if type(item) in _ATOMS else _plain(item, met) for item in value]
-    if not _ATOMS.issuperset(map(type, value)):
-        raise _NotPlain
     return {key: item if type(item) in _ATOMS else _plain(item, met) for key, item in value.items()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from agora_core.codec.scalars import NotCodableError
 from agora_core.flow.bound import BoundPipeline
@@ -20,8 +21,7 @@ from agora_core.spec.letters import (
 from agora_core.spec.records import Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class Way(NamedTuple):
     """How one letter is replayed."""
 
     letter: DeadLetter
