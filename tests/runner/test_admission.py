@@ -6,16 +6,19 @@ from hypothesis import strategies as st
 
 from agora_core.runner.admission import Admission
 
-CAPACITIES = {"a": 1, "b": 3}
+CAPACITIES = {"a": 1, "b": 3, "last": 2}
 
-needs = st.fixed_dictionaries({}, optional={"a": st.just(1), "b": st.integers(1, 3)})
+needs = st.fixed_dictionaries({}, optional={"last": st.integers(1, 2), "a": st.just(1), "b": st.integers(1, 3)})
 requests = st.tuples(st.just("ask"), needs, st.integers(0, 2))
 places = st.none() | st.integers(1, 4)
 steps = st.lists(requests | st.tuples(st.sampled_from(["end", "leave"]), st.integers(0, 30)), max_size=60)
 
 
 class Rule:
-    """The rule in its plainest form: everybody, in order, is held against what those before have not claimed."""
+    """The rule in its plainest form: everybody, in order, is held against what those before have not claimed.
+
+    Of the last resource nobody claims anything who lacks another one.
+    """
 
     def __init__(self, places):
         self.places = places
@@ -28,7 +31,9 @@ class Rule:
         blocked = set()
         for name, (order, wanted) in sorted(self.waiting.items(), key=lambda one: one[1][0]):
             fits = True
-            for resource, amount in wanted.items():
+            for resource, amount in sorted(wanted.items()):
+                if resource == "last" and not fits:
+                    break
                 if resource in blocked or amount > free[resource]:
                     blocked.add(resource)
                     fits = False
@@ -53,7 +58,7 @@ class Both:
     """An admission and the rule, which are told the same."""
 
     def __init__(self, places):
-        self.admission = Admission(places, CAPACITIES)
+        self.admission = Admission(places, CAPACITIES, last="last")
         self.rule = Rule(places)
         self.tickets = {}
         self.started = []
@@ -198,6 +203,28 @@ def test_who_waits_for_one_resource_keeps_nobody_from_another():
     assert not set(blocked) & set(both.started)
 
 
+def test_who_waits_for_a_resource_keeps_nobody_from_the_last():
+    """It asks for that when it has the others, and gives it back when one of them is taken back."""
+    admission = Admission(1, {"a": 1, "last": 1}, last="last")
+    holder = admission.ask("holder", {"a": 1}, 0)
+    admission.admit()
+    low = admission.ask("low", {"a": 1, "last": 1}, 0)
+    other = admission.ask("other", {"last": 1}, -1)
+    first = [set(low.lacks), set(other.lacks)]
+    admission.leave(holder)
+    second = [set(low.lacks), set(other.lacks)]
+    admission.stirred()
+    high = admission.ask("high", {"a": 1}, 1)
+
+    assert first == [{"a"}, set()]
+    assert second == [set(), {"last"}]
+    assert [set(low.lacks), set(other.lacks)] == [{"a"}, set()]
+    assert admission.stirred() == [low, other, high]
+    assert admission.admit() is high
+    admission.leave(high)
+    assert admission.admit() is low
+
+
 def test_a_higher_priority_takes_back_what_was_set_aside():
     """Set aside is not in use: who comes later and is more important is first, and the other one waits on."""
     admission = Admission(1, {"a": 1})
@@ -230,13 +257,13 @@ def test_leaving_twice_gives_back_once():
     assert admission.admit() is None
 
 
-@pytest.mark.parametrize("wanted", [{}, {"a": 1}, {"b": 1}])
+@pytest.mark.parametrize("wanted", [{}, {"a": 1}, {"b": 1}, {"last": 1}, {"a": 1, "last": 1}])
 def test_those_who_left_are_forgotten(wanted):
     """Coming and going a thousand times behind one who stays costs no memory."""
-    admission = Admission(1, {"a": 1, "b": 1})
-    admission.ask("holder", {"a": 1, "b": 1}, 0)
+    admission = Admission(1, dict.fromkeys(("a", "b", "last"), 1), last="last")
+    admission.ask("holder", {"a": 1, "b": 1, "last": 1}, 0)
     admission.admit()
-    admission.ask("next", {"a": 1, "b": 1}, 0)
+    admission.ask("next", {"a": 1, "b": 1, "last": 1}, 0)
     for _ in range(1000):
         admission.leave(admission.ask("guest", wanted, 0))
 

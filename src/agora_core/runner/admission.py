@@ -3,10 +3,11 @@
 Runs are ordered by priority, then by arrival. What is free of a resource is set aside in that order: for the first who
 waits for it, then for the next, as far as it goes, and never for one behind somebody for whom it does not suffice. A
 run may start when all that it needs is set aside for it and there is a place; a free place goes to the first such run.
+One resource may be the last: it is set aside for those alone who have all others, as a place would be.
 
 So nothing is held while something else is waited for, and there is no deadlock; a big need is not overtaken at its
-resource by the small ones that came later; and who waits for one resource keeps no place from those who need others.
-What was set aside is taken back for a higher priority, what runs keeps what it has.
+resource by the small ones that came later; and who waits for one resource keeps no place, and nothing of the last one,
+from those who need others. What was set aside is taken back for a higher priority, what runs keeps what it has.
 """
 
 from bisect import bisect_left, insort
@@ -25,7 +26,7 @@ _NONE: frozenset[str] = frozenset()
 class Ticket(Generic[Owner]):
     """The wish of *owner* to run: what it needs, and what of that it still lacks."""
 
-    __slots__ = ("is_gone", "is_listed", "is_waiting", "lacks", "needs", "order", "owner")
+    __slots__ = ("is_asking", "is_gone", "is_listed", "is_waiting", "lacks", "needs", "order", "owner")
 
     def __init__(
         self, owner: Owner, needs: Mapping[str, int], order: _Order, lacks: frozenset[str], *, is_waiting: bool
@@ -34,12 +35,17 @@ class Ticket(Generic[Owner]):
         self.needs = needs
         self.order = order
         self.lacks = lacks
-        """The resources that are not set aside for it; while it waits without any, it waits for a place."""
+        """The resources that are not set aside for it; while it waits without any, it waits for a place.
+
+        The last one is among them once it is alone.
+        """
         self.is_waiting = is_waiting
         """Whether it is neither admitted nor gone."""
         self.is_gone = False
         self.is_listed = False
         """Whether it stands among those that lack a place alone."""
+        self.is_asking = False
+        """Whether it stands, or stood until something was taken back, among those that lack the last resource alone."""
 
 
 class _Queue(Generic[Owner]):
@@ -81,10 +87,11 @@ class _Queue(Generic[Owner]):
 class _Line(Generic[Owner]):
     """Those who wait for one resource: first the ones for whom it is set aside, then all others."""
 
-    __slots__ = ("aside", "behind", "name", "spare")
+    __slots__ = ("aside", "behind", "is_last", "name", "spare")
 
-    def __init__(self, name: str, capacity: int) -> None:
+    def __init__(self, name: str, capacity: int, *, is_last: bool) -> None:
         self.name = name
+        self.is_last = is_last
         self.spare = capacity
         """What is neither in use nor set aside."""
         self.aside: list[tuple[_Order, Ticket[Owner]]] = []
@@ -98,16 +105,17 @@ class _Line(Generic[Owner]):
             _, last = self.aside.pop()
             self.spare += last.needs[self.name]
             last.lacks |= {self.name}
-            self.behind.put(last)
+            self._put(last)
             robbed.append(last)
-        self.behind.put(ticket)
+        self._put(ticket)
         return robbed
 
     def set_aside(self) -> list[Ticket[Owner]]:
         """Set aside what is spare; return those who got something."""
         served = []
-        while (ticket := self.behind.first()) is not None and ticket.needs[self.name] <= self.spare:
+        while (ticket := self._first()) is not None and ticket.needs[self.name] <= self.spare:
             self.behind.pop()
+            ticket.is_asking = ticket.is_asking and not self.is_last
             self.spare -= ticket.needs[self.name]
             insort(self.aside, (ticket.order, ticket))
             ticket.lacks -= {self.name}
@@ -118,16 +126,31 @@ class _Line(Generic[Owner]):
         """Let *ticket*, for whom it is set aside, wait here no longer."""
         del self.aside[bisect_left(self.aside, (ticket.order,))]  # which is less than any longer tuple
 
+    def _put(self, ticket: Ticket[Owner]) -> None:
+        if not (self.is_last and ticket.is_asking):
+            self.behind.put(ticket)
+        ticket.is_asking = ticket.is_asking or self.is_last
+
+    def _first(self) -> Ticket[Owner] | None:
+        """Return the first to whom nothing is given yet; who lacks another resource again does not stand here."""
+        while (ticket := self.behind.first()) is not None and self.name not in ticket.lacks:
+            self.behind.pop()
+            ticket.is_asking = False
+        return ticket
+
 
 class Admission(Generic[Owner]):
-    """Admits runs as *places* (None: as many as come) and the *capacities* of resources allow.
+    """Admits runs as *places* (None: as many as come) and the *capacities* of resources allow, one of them the *last*.
 
     Each call costs the logarithm of how many wait, and nothing for each of them.
     """
 
-    def __init__(self, places: int | None, capacities: Mapping[str, int]) -> None:
+    def __init__(self, places: int | None, capacities: Mapping[str, int], last: str = "") -> None:
         self._places = places
-        self._lines: dict[str, _Line[Owner]] = {name: _Line(name, amount) for name, amount in capacities.items()}
+        self._lines: dict[str, _Line[Owner]] = {
+            name: _Line(name, amount, is_last=name == last) for name, amount in capacities.items()
+        }
+        self._last = last
         self._ready: _Queue[Owner] = _Queue()
         self._newest = 0
         self._stirred: dict[Ticket[Owner], None] = {}
@@ -151,13 +174,13 @@ class Admission(Generic[Owner]):
     def ask(self, owner: Owner, needs: Mapping[str, int], priority: int) -> Ticket[Owner]:
         """Let *owner* wait for its turn; its *needs* must be within the capacities."""
         self._newest += 1
-        lacks = frozenset(needs) if needs else _NONE
+        lacks = frozenset(name for name in needs if name != self._last) if needs else _NONE
         ticket = Ticket(owner, needs, (-priority, self._newest), lacks, is_waiting=True)
         for name in needs:
-            self._stirred |= dict.fromkeys(self._lines[name].join(ticket))
-            self._serve(name)
-        if not needs:
-            self._list(ticket)
+            if name != self._last:
+                self._join(name, ticket)
+        if not lacks:
+            self._has_the_others(ticket)
         return ticket
 
     def admit(self) -> Ticket[Owner] | None:
@@ -187,8 +210,9 @@ class Admission(Generic[Owner]):
             self._places += 1
         for name, need in ticket.needs.items():
             line = self._lines[name]
-            if name in lacked:
-                line.behind.forget_one()
+            if name in lacked or (lacked and line.is_last):
+                if ticket.is_asking or not line.is_last:
+                    line.behind.forget_one()
             else:
                 line.spare += need
                 if was_waiting:
@@ -212,11 +236,38 @@ class Admission(Generic[Owner]):
                 return False
         return True
 
+    def _join(self, name: str, ticket: Ticket[Owner]) -> None:
+        for robbed in self._lines[name].join(ticket):
+            self._stirred[robbed] = None
+            if name != self._last and self._last in robbed.needs:
+                self._take_back_last(robbed)
+        self._serve(name)
+
     def _serve(self, name: str) -> None:
         for ticket in self._lines[name].set_aside():
             self._stirred[ticket] = None
-            if not ticket.lacks:
+            if name == self._last:
                 self._list(ticket)
+            elif not ticket.lacks:
+                self._has_the_others(ticket)
+
+    def _has_the_others(self, ticket: Ticket[Owner]) -> None:
+        """Have *ticket* wait for the last resource or, where it needs none of that, for a place alone."""
+        if self._last in ticket.needs:
+            ticket.lacks = frozenset((self._last,))
+            self._join(self._last, ticket)
+        else:
+            self._list(ticket)
+
+    def _take_back_last(self, ticket: Ticket[Owner]) -> None:
+        """Have *ticket* neither hold nor ask for the last resource, since it lacks another one from now on."""
+        if self._last in ticket.lacks:
+            ticket.lacks -= {self._last}
+        elif len(ticket.lacks) == 1:  # before, it lacked nothing
+            line = self._lines[self._last]
+            line.remove(ticket)
+            line.spare += ticket.needs[self._last]
+            self._serve(self._last)
 
     def _list(self, ticket: Ticket[Owner]) -> None:
         if not ticket.is_listed:
