@@ -363,7 +363,7 @@ def test_simulate_tells_how_long_runs_were_queued_and_for_what(limited):
     text = printed(limited, *DAYS)
 
     rows = [re.split(r"  +", line) for line in text.splitlines()]
-    assert "Limits: 2 runs at one time, 1 of 'warehouse'." in text
+    assert "Limits: 2 runs at one time, 1 process, 1 of 'warehouse'." in text
     assert "4 runs of 10 were queued." in text
     assert ["second", "2", "1 h", "1 h", "1 h", "2 h", "'warehouse' 2 h"] in rows
     assert ["fourth", "2", "30 min", "30 min", "30 min", "1 h", "a place 1 h"] in rows
@@ -376,13 +376,30 @@ def test_simulate_tells_the_same_in_json(limited):
     found = json.loads(printed(limited, *DAYS, "--json"))
 
     queued = {one["pipeline_id"]: one["queued"] for one in found["pipelines"]}
-    assert found["limits"] == {"max_concurrent_runs": 2, "resources": {"warehouse": 1}}
+    assert found["limits"] == {"max_concurrent_runs": 2, "max_processes": 1, "resources": {"warehouse": 1}}
     assert queued["second"] == {
         "runs": 2, "seconds": 7200.0, "p50_seconds": 3600.0, "p99_seconds": 3600.0, "max_seconds": 3600.0,
-        "for_a_place_seconds": 0.0, "for_resources_seconds": {"warehouse": 7200.0}, "at_the_end_seconds": None,
+        "for_a_place_seconds": 0.0, "for_a_process_seconds": 0.0, "for_resources_seconds": {"warehouse": 7200.0},
+        "at_the_end_seconds": None,
     }  # fmt: skip
     assert queued["alone"]["runs"] == 0
     assert found["total"]["queued"]["seconds"] == 3 * 3600
+
+
+def test_simulate_tells_of_the_wait_for_a_process(limited):
+    """By a name that no resource can have, in the table and in JSON; what its number is where the pool does not say."""
+    limited.write("worker.py", LIMITED.replace('"0 12 * * *"', '"40 2 * * *"'))
+
+    rows = [re.split(r"  +", line) for line in printed(limited, *DAYS).splitlines()]
+    queued = [one["queued"] for one in json.loads(printed(limited, *DAYS, "--json"))["pipelines"]]
+    limited.write("worker.py", LIMITED.replace(", max_processes=1", ""))
+    unsaid = printed(limited, *DAYS)
+
+    spans = "1 h 20 min", "1 h 20 min", "1 h 20 min", "2 h 40 min"
+    assert ["alone", "2", *spans, "a process 2 h 40 min"] in rows
+    assert [one["for_a_process_seconds"] for one in queued] == [0, 0, 0, 0, 2 * 80 * 60]
+    assert queued[-1]["for_resources_seconds"] == {}
+    assert re.search(r"^Limits: .*, \d+ process(es)? \(one per processor here\), ", unsaid, re.MULTILINE)
 
 
 def test_simulate_tells_of_a_run_that_is_still_queued_at_the_end(limited):
@@ -394,14 +411,13 @@ def test_simulate_tells_of_a_run_that_is_still_queued_at_the_end(limited):
 
 
 def test_simulate_says_what_it_leaves_out(limited, project):
-    """What goes for all pools, and what this one has beside: its time-outs, and too few processes."""
+    """What goes for all pools, and what this one has beside: its time-outs, and another engine."""
     text = printed(limited, *DAYS)
     found = json.loads(printed(limited, *DAYS, "--json"))["not_simulated"]
 
     assert text.splitlines()[-1] == f"Not simulated: {'; '.join(found)}."
     assert "runs that do not let go when their time-out is over" in found
-    assert "the wait for a process of 2 isolated pipelines (max_processes=1)" in found
-    project.write("worker.py", LIMITED.replace(", max_processes=1", ", max_processes=2, engine='elsewhere'"))
+    project.write("worker.py", LIMITED.replace(", max_processes=1", ", max_processes=1, engine='elsewhere'"))
     found = json.loads(printed(limited, *DAYS, "--json"))["not_simulated"]
     assert found[-1] == "the engine 'elsewhere': the worker of the simulation runs all pipelines itself"
     assert not any("process" in one for one in found)

@@ -15,6 +15,7 @@ from agora_core.spec.errors import ConfigError, DeploymentError
 from agora_core.spec.health import PipelineState
 from agora_core.spec.markers import hookimpl
 from agora_core.spec.offers import Offer
+from agora_core.spec.resources import PROCESS
 from agora_core.spec.runs import Outcome
 from agora_core.testing.virtual_loop import VirtualClock, run_virtual
 
@@ -431,14 +432,14 @@ def test_alone_a_pipeline_has_what_it_needs(scheduled, script):
     assert status.state is PipelineState.COMPLETED
 
 
-@pytest.mark.parametrize("value", ["db", {"db": 0}, {"db": True}, {"a b": 1}, ["db", "db"], 3, {"db": 1.5}, [""]])
+@pytest.mark.parametrize("value", ["db", {"db": 0}, {"db": True}, {"a b": 1}, [PROCESS], ["db", "db"], 3, [""]])
 def test_needs_that_make_no_sense_are_refused(scheduled, script, value):
     """Where they are written, with what to write."""
     with pytest.raises(ConfigError, match="resource"):
         scheduled(script(), resources=value)
 
 
-@pytest.mark.parametrize("value", ["db", {"db": 0}, {"db": True}, {"a b": 1}, ["db"], 3])
+@pytest.mark.parametrize("value", ["db", {"db": 0}, {"db": True}, {"a b": 1}, {PROCESS: 1}, ["db"], 3])
 def test_capacities_that_make_no_sense_are_refused(value):
     """The same for what a pool has."""
     with pytest.raises(ConfigError, match="resource"):
@@ -465,7 +466,9 @@ def test_limits_are_part_of_the_deployment(scheduled, script):
     def deployment(**limits):
         return WorkerPool(**limits).register(scheduled(script(), HOURLY, priority=2)).deployment()
 
-    limited = deployment(max_concurrent_runs=3, resources={"db": 1})
+    limited = deployment(max_concurrent_runs=3, resources={"db": 1}, max_processes=2)
 
     assert (limited.max_concurrent_runs, limited.resources, limited.pipelines["one"].priority) == (3, {"db": 1}, 2)
-    assert len({limited.revision, deployment().revision, deployment(max_concurrent_runs=3).revision}) == 3
+    assert (limited.max_processes, deployment().max_processes) == (2, None)
+    fewer = [deployment(), deployment(max_concurrent_runs=3), deployment(max_processes=2)]
+    assert len({one.revision for one in (limited, *fewer)}) == 4

@@ -17,6 +17,7 @@ from agora_core.runner.walks import Walks, microseconds
 from agora_core.spec.decisions import SlotReason
 from agora_core.spec.errors import ConfigError, DeploymentError
 from agora_core.spec.offers import Choice
+from agora_core.spec.resources import PROCESS
 from agora_core.spec.runs import Outcome
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
@@ -103,6 +104,26 @@ def test_runs_wait_for_a_resource_and_others_pass_them():
         "other": [],
     }
     assert found.tallies["second"].queueing.for_resources == {"warehouse": 700_000_000}
+
+
+def test_isolated_runs_wait_for_a_process():
+    """The higher priority first, and beside them whatever needs none; where all can have one, nobody waits."""
+    two, isolated = Schedule.cron("0 2 * * *"), {"isolation": "process"}
+    found = [
+        ScheduledPipeline(build, two, "holder", priority=9, **isolated),
+        ScheduledPipeline(build, two, "low", **isolated),
+        ScheduledPipeline(build, two, "high", priority=1, **isolated),
+        ScheduledPipeline(build, two, "other"),
+    ]
+    lengths = {"holder": seconds(600), "high": seconds(100)}
+
+    one, three = (simulated(found, lengths=lengths, max_processes=most) for most in (1, 3))
+
+    spans = {name: waited(tally) for name, tally in one.tallies.items()}
+    assert spans == {"holder": [], "low": [700], "high": [600], "other": []}
+    assert one.tallies["low"].queueing.for_resources == {PROCESS: 700_000_000}
+    assert not any(waited(tally) for tally in three.tallies.values())
+    assert (one.processes, three.processes, simulated(found[3:]).processes) == (1, 3, None)
 
 
 def test_slots_that_pass_in_the_queue_are_skipped():

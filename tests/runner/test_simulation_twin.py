@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count, pairwise
 from random import Random
 
@@ -68,6 +69,7 @@ class Drawn:
     backoff: object
     needs: Mapping[str, int] = field(default_factory=dict)
     priority: int = 0
+    isolation: str = "none"
 
     def luck(self, seed, pipeline_id):
         limit = None if self.limit is None else timedelta(seconds=self.limit)
@@ -83,12 +85,18 @@ class Drawn:
             run_timeout_seconds=self.limit,
             resources=self.needs,
             priority=self.priority,
+            isolation=self.isolation,
         )
 
 
 def pool_of(pipelines, plan, factories, **settings):
     """A pool as users make it: pipelines that were registered alike share their terms, and start in their order."""
-    pool = WorkerPool(max_concurrent_runs=plan.max_concurrent_runs, resources=plan.resources, **settings)
+    limits = {
+        "max_concurrent_runs": plan.max_concurrent_runs,
+        "resources": plan.resources,
+        "max_processes": plan.max_processes,
+    }
+    pool = WorkerPool(**limits, **settings)
     for pipeline_id, one in pipelines.items():
         pool.register(one.scheduled(pipeline_id, factories[pipeline_id]))
     return pool
@@ -112,14 +120,19 @@ class Twin:
     def __init__(self, luck):
         self._luck = luck
 
-    async def __call__(self):
-        return self
-
     async def run(self, max_records=None):
         length, fails = self._luck.draw()
         await asyncio.sleep(length.total_seconds())
         if fails:
             raise ValueError("drawn")
+
+
+TWINS = {}
+
+
+async def twin(pipeline_id):
+    """A factory as isolated pipelines need it: with a name."""
+    return TWINS[pipeline_id]
 
 
 class Queue:
@@ -197,7 +210,8 @@ def really(pipelines, plan):
         return asyncio.get_running_loop().wall_clock.now()
 
     async def main():
-        factories = {one: Twin(pipelines[one].luck(plan.seed, one)) for one in pipelines}
+        TWINS.update({one: Twin(pipelines[one].luck(plan.seed, one)) for one in pipelines})
+        factories = {one: partial(twin, one) for one in pipelines}
         for outage in plan.outages:
             await worker(outage.begin, factories)
             await asyncio.sleep((outage.end - clock_now()).total_seconds())
@@ -232,7 +246,7 @@ def simulated(pipelines, plan):
 
         return told
 
-    pool = pool_of(pipelines, plan, dict.fromkeys(pipelines, Twin(None)))
+    pool = pool_of(pipelines, plan, dict.fromkeys(pipelines, twin))
     found = simulate(pool.pipelines, installed().catalogue, plan, draw=draw)
     return Said(found.tallies, found.traffic, runs, queues)
 
@@ -396,8 +410,13 @@ def test_the_simulation_is_the_real_pool(data):
 
 wants = st.fixed_dictionaries({}, optional={"warehouse": st.just(1), "api": st.integers(1, 3)})
 limits = st.fixed_dictionaries(
-    {"max_concurrent_runs": st.sampled_from([None, 1, 2, 3]), "resources": st.just({"warehouse": 1, "api": 3})}
+    {
+        "max_concurrent_runs": st.sampled_from([None, 1, 2, 3]),
+        "resources": st.just({"warehouse": 1, "api": 3}),
+        "max_processes": st.sampled_from([1, 2, None]),
+    }
 )
+places = st.sampled_from(["none", "none", "process"])
 
 
 def is_clear(said, plan):
@@ -431,11 +450,11 @@ def number(moment):
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_the_simulation_queues_as_the_real_pool(data):
-    """With limits, resources and priorities each run begins when the real one does, after the same time in the queue.
+    """With limits of all kinds and priorities each run begins when the real one does, after the same time in the queue.
 
     What it waits for is the same at each moment, too, and so is what becomes of the slots that pass meanwhile.
     """
-    pipelines = data.draw(pools(2, 6, needs=wants, priority=st.integers(-1, 1)))
+    pipelines = data.draw(pools(2, 6, needs=wants, priority=st.integers(-1, 1), isolation=places))
     plan = data.draw(plans(pipelines, **data.draw(limits)))
     said = simulated(pipelines, plan)
     assume(is_clear(said, plan))
@@ -456,6 +475,7 @@ def crowd(chance):
             one(chance.choice(schedules), lengths, rate=chance.choice([0.0, 0.1]), most=9),
             needs=needs,
             priority=chance.choice([0, 0, 0, 1]),
+            isolation=chance.choice(["none", "process"]),
         )
     at, outages = START, []
     for _ in range(chance.randint(0, 2)):
@@ -470,6 +490,7 @@ def crowd(chance):
         failures={name: drawn.rate for name, drawn in pipelines.items()},
         max_concurrent_runs=chance.choice([None, 2, 3, 4]),
         resources={"warehouse": 1, "api": 3},
+        max_processes=chance.choice([1, 2, 3]),
     )
 
 

@@ -1,8 +1,6 @@
 """What a simulation leaves out that the pool would have, so that nobody takes it for more than it is."""
 
-from agora_core.cli.printing import counted
 from agora_core.runner.pool import WorkerPool
-from agora_core.spec.isolation import IN_PROCESS
 from agora_core.spec.offers import Choice
 
 _HERE = "asyncio"
@@ -17,10 +15,6 @@ def not_simulated(pool: WorkerPool) -> list[str]:
     ]
     if any(one.run_timeout_seconds is not None for one in pool.pipelines):
         found.append("runs that do not let go when their time-out is over")
-    isolated, most = sum(one.isolation != IN_PROCESS for one in pool.pipelines), pool.settings.max_processes
-    if isolated and (most is None or isolated > most):
-        limit = "one per processor" if most is None else f"max_processes={most}"
-        found.append(f"the wait for a process of {counted(isolated, 'isolated pipeline')} ({limit})")
     engine = pool.settings.engine
     name = engine.name if isinstance(engine, Choice) else engine
     if name is not None and name != _HERE:

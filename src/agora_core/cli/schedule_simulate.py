@@ -83,8 +83,9 @@ def simulate_pool(
 
     It begins at --from and remembers nothing. What it decides by are the functions of the real one, so that outages,
     failures, retries, slots that pass and are caught up come as they would, and runs are queued for the pool's
-    max_concurrent_runs and resources as they would be. Run times come from --durations, else from the history in the
-    worker's state, else they are a second. The same --seed gives the same. What is not simulated is said at the end.
+    max_concurrent_runs, max_processes and resources as they would be. Run times come from --durations, else from the
+    history in the worker's state, else they are a second. The same --seed gives the same. What is not simulated is said
+    at the end.
     """
     if png is not None and find_spec("PIL") is None:
         raise ConfigError("--png needs Pillow; pip install pillow, or draw with --svg, which needs nothing")
@@ -100,6 +101,7 @@ def simulate_pool(
         failures=_failures(failures, pool),
         max_concurrent_runs=pool.settings.max_concurrent_runs,
         resources=pool.settings.resources,
+        max_processes=pool.settings.max_processes,
         seed=seed,
     )
     draws = svg is not None or png is not None

@@ -18,7 +18,7 @@ _REASONS = {
     SlotReason.LATE: "the machine slept, the worker was blocked, or its clock was set forward",
     SlotReason.DOWN: "no worker ran",
     SlotReason.PAUSED: "it was paused by hand",
-    SlotReason.QUEUED: "other runs had the place or the resource that it needs",
+    SlotReason.QUEUED: "other runs had the place, the process or the resource that it needs",
     SlotReason.TOO_OLD: "it was missed for longer than misfire_window_seconds allows",
     SlotReason.ENDED: "its schedule was over",
 }

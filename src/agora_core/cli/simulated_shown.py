@@ -31,7 +31,7 @@ def say_simulated(found: Simulated, durations: Durations, left_out: Sequence[str
     span = plan.until - plan.since
     say(f"{counted(len(found.tallies), 'pipeline')} from {moment(plan.since)} to {moment(plan.until)}, {words(span)}.")
     say(_about_durations(durations))
-    say(f"Limits: {limits_in_words(plan)}.")
+    say(f"Limits: {limits_in_words(found)}.")
     for outage in plan.outages:
         say(f"No worker from {moment(outage.begin)} to {moment(outage.end)}, {words(outage.end - outage.begin)}.")
     say()
@@ -70,7 +70,11 @@ def simulated_as_json(found: Simulated, durations: Durations, left_out: Sequence
             "from_history": durations.from_history,
             "unknown": durations.unknown,
         },
-        "limits": {"max_concurrent_runs": plan.max_concurrent_runs, "resources": dict(plan.resources)},
+        "limits": {
+            "max_concurrent_runs": plan.max_concurrent_runs,
+            "max_processes": found.processes,
+            "resources": dict(plan.resources),
+        },
         "not_simulated": list(left_out),
         "runs": traffic.runs,
         "runs_at_once": {

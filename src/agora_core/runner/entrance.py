@@ -1,4 +1,4 @@
-"""The door before the runs of this process, where their number or their resources are limited."""
+"""The door before the runs of this process, where their number, their resources or their processes are limited."""
 
 import asyncio
 from contextvars import copy_context
@@ -9,8 +9,11 @@ from typing import Protocol
 
 from agora_core.runner.admission import Admission, Ticket
 from agora_core.runner.jobs import Job
+from agora_core.runner.limits import capacities, needs_of
 from agora_core.runner.slices import SLICE_SECONDS
 from agora_core.spec.engines import Deployment, EngineHost
+from agora_core.spec.isolation import IN_PROCESS
+from agora_core.spec.resources import PROCESS
 from agora_core.spec.time import Clock
 
 _STARTS = 16
@@ -44,19 +47,23 @@ class Starter(Protocol):
 class Entrance:
     """Lets runs in as the limits of *deployment* allow, each in its turn, and has it published who waits.
 
-    Where there are no limits, whatever is due comes in.
+    Where there are no limits, whatever is due comes in; processes are none where all isolated pipelines can have one.
     """
 
     def __init__(self, engine: Starter, deployment: Deployment) -> None:
         self._engine = engine
         self._specs = deployment.pipelines
-        places, resources = deployment.max_concurrent_runs, deployment.resources
-        self._is_limited = places is not None or bool(resources)
-        self._admission: Admission[Visit] = Admission(places, resources)
+        places, there = deployment.max_concurrent_runs, capacities(deployment.resources, deployment.max_processes)
+        isolated, priorities = 0, set()
+        for spec in deployment.pipelines.values():
+            isolated += spec.isolation != IN_PROCESS
+            priorities.add(spec.priority)
+        self._is_limited = places is not None or bool(deployment.resources) or isolated > there[PROCESS]
+        self._is_ranked = len(priorities) > 1
+        self._admission: Admission[Visit] = Admission(places, there, last=PROCESS)
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()  # or a turn would take on that of the run that ended before it
         self._turn: asyncio.Handle | None = None
-        self._is_ranked = len({spec.priority for spec in deployment.pipelines.values()}) > 1
         self._newcomers: list[Ticket[Visit]] = []
         """Those that came since the last turn, and of which nobody has been told yet that they wait."""
         self._closed = False
@@ -126,15 +133,16 @@ class Entrance:
 
     def _queue(self, visit: Visit) -> None:
         spec = self._specs[visit.job.id]
+        needs = needs_of(spec.resources, spec.isolation)
         if self._is_ranked and visit.slot is None:
             # Others may be due at this moment, and on their way: which of them is first, their priorities say.
-            ticket = visit.job.ticket = self._admission.ask(visit, spec.resources, spec.priority)
+            ticket = visit.job.ticket = self._admission.ask(visit, needs, spec.priority)
             self._newcomers.append(ticket)
             self._call_turn()
             return
         # While a turn is to come, who waits already is first.
         come = self._admission.enter if self._turn is None else self._admission.ask
-        ticket = visit.job.ticket = come(visit, spec.resources, spec.priority)
+        ticket = visit.job.ticket = come(visit, needs, spec.priority)
         if ticket.is_waiting:
             self._publish(ticket)
         else:

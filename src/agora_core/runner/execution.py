@@ -42,7 +42,6 @@ class Execution:
         clock: Clock,
         ends: Callable[[], bool],
         entry: Callable[[str], Entry],
-        max_processes: int | None = None,
     ) -> None:
         self._events = events
         self._clock = clock
@@ -59,8 +58,7 @@ class Execution:
                 purged=self._hear_purged,
                 died=events.record_died,
                 hears_of_each_letter=events.tell_of_letters,
-            ),
-            max_processes,
+            )
         )
         self.codecs: tuple[RecordCodec, ...] = ()
         """Those for dead letters."""
@@ -82,7 +80,7 @@ class Execution:
         """Carry out *run*, and return what came of it or raise whatever it failed by."""
         self.running[run.pipeline_id] = entry
         try:
-            return await self._placed(entry, run)
+            return await self._bounded(entry, run, self._remote(entry))
         finally:
             self.running.pop(run.pipeline_id, None)
 
@@ -101,16 +99,16 @@ class Execution:
         if may_be_new:
             self._letters.ask(entry.status.id, store)
 
-    async def _placed(self, entry: Entry, run: Run) -> RunSummary:
-        """Run here or, once there is room for one, in a process of its own: the time-out begins then."""
+    def _remote(self, entry: Entry) -> RemoteRun | None:
+        """Return what is known here of a run that is to be in a process of its own, else None."""
         if entry.live is None or not self._processes.are_wanted(entry.scheduled):
-            return await self._bounded(entry, run)
+            return None
         factory = entry.scheduled.factory
         remote = RemoteRun(factory.dlq() if isinstance(factory, ConfigFactory) else None)
         entry.live.take(remote)
-        return await self._processes.seated(remote, lambda: self._bounded(entry, run, remote))
+        return remote
 
-    async def _bounded(self, entry: Entry, run: Run, remote: RemoteRun | None = None) -> RunSummary:
+    async def _bounded(self, entry: Entry, run: Run, remote: RemoteRun | None) -> RunSummary:
         """Run within the pipeline's time-out, or raise that it took too long."""
         limit, live = entry.scheduled.run_timeout_seconds, entry.live
         if limit is None or live is None:

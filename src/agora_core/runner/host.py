@@ -41,12 +41,11 @@ class RunHost:
         clock: Clock,
         ends: Callable[[], bool],
         grow: Callable[[], None] = lambda: None,
-        max_processes: int | None = None,
     ) -> None:
         self._events = events
         self._clock = clock
         self._roll = Roll(ends, grow)
-        self._execution = Execution(events, clock, ends, self._roll.entry, max_processes)
+        self._execution = Execution(events, clock, ends, self._roll.entry)
         self._books = Books(events, clock, ends, self._execution.look_at_letters)
 
     def take(

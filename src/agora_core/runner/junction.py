@@ -6,6 +6,7 @@ from itertools import count
 
 from agora_core.runner.admission import Admission, Ticket
 from agora_core.runner.lanes import Lane
+from agora_core.spec.resources import PROCESS
 
 _NEVER = 1 << 62
 
@@ -23,7 +24,7 @@ class Junction:
         self._needs = {lane.id: {name: need for name, need in lane.needs.items() if name in scarce} for lane in lanes}
         self.lanes = [lane for lane in lanes if places is not None or self._needs[lane.id]]
         """Those that meet here."""
-        self._admission: Admission[Lane] = Admission(places, scarce)
+        self._admission: Admission[Lane] = Admission(places, scarce, last=PROCESS)
         self._tells = bool(scarce)
         self._is_ranked = len({lane.priority for lane in lanes}) > 1
         self._numbers = count()

@@ -1,10 +1,11 @@
 """One pipeline of a simulation, on virtual time: its runs, one after the other."""
 
 from bisect import bisect_right
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from agora_core.runner.diaries import Diary, Drawn
+from agora_core.runner.limits import needs_of
 from agora_core.runner.luck import Luck
 from agora_core.runner.pace import SCHEDULE, Pace
 from agora_core.runner.scheduled import ScheduledPipeline
@@ -42,8 +43,8 @@ class Lane:
         draw: Drawn | None = None,
     ) -> None:
         self.id = scheduled.id
-        self.needs: Mapping[str, int] = scheduled.resources
-        """What each run takes of the pool's resources."""
+        self.needs = needs_of(scheduled.resources, scheduled.isolation)
+        """What each run takes of what the pool has."""
         self.priority = scheduled.priority
         self.tally = Tally()
         self.starts: list[int] = []

@@ -65,6 +65,7 @@ def deployment_of(pipelines: Mapping[str, ScheduledPipeline], settings: PoolSett
         graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_timeout),
         max_concurrent_runs=settings.max_concurrent_runs,
         resources=settings.resources,
+        max_processes=settings.max_processes,
     )
 
 

@@ -11,6 +11,7 @@ from agora_core.runner.cohorts import Cohort, Cohorts
 from agora_core.runner.diaries import Drawn
 from agora_core.runner.junction import Junction
 from agora_core.runner.lanes import Lane
+from agora_core.runner.limits import capacities
 from agora_core.runner.luck import Constant, Lengths, Luck
 from agora_core.runner.paces import pace_of
 from agora_core.runner.parts import Parts
@@ -20,6 +21,7 @@ from agora_core.runner.tallies import Tally
 from agora_core.runner.traffic import Traffic
 from agora_core.runner.walks import Walks, microseconds
 from agora_core.spec.errors import AgoraError, DeploymentError
+from agora_core.spec.resources import PROCESS
 from agora_core.spec.resources import problems as lacking
 
 A_SECOND = Constant(timedelta(seconds=1))
@@ -56,6 +58,8 @@ class Plan:
     """How many runs may go on at a time; None is as many as are due."""
     resources: Mapping[str, int] = field(default_factory=dict)
     """How much there is of each resource for all runs at a time."""
+    max_processes: int | None = None
+    """How many isolated runs may go on at a time; None is as many as there are processors here."""
     seed: int = 0
 
 
@@ -67,6 +71,8 @@ class Simulated:
     tallies: Mapping[str, Tally]
     """The counts of each pipeline, by its id."""
     traffic: Traffic
+    processes: int | None = None
+    """How many isolated runs could go on at a time; None where no pipeline is isolated."""
 
 
 def simulate(
@@ -83,13 +89,14 @@ def simulate(
     resource, raise `DeploymentError`.
     """
     walks, traffic = Walks(plan.since), Traffic()
+    there = capacities(plan.resources, plan.max_processes)
     lanes, roll = _lanes(pipelines, catalogue, plan, walks, draw)
     now = plan.since
     for outage in (*plan.outages, None):
         order = _order(lanes, roll)
         for lane in lanes.values():
             lane.start(now)
-        junction = Junction([lanes[one] for one in order], plan.max_concurrent_runs, plan.resources)
+        junction = Junction([lanes[one] for one in order], plan.max_concurrent_runs, there)
         end = plan.until if outage is None else outage.begin
         _advance(list(lanes.values()), junction, now, end, walks, traffic)
         if outage is not None:
@@ -98,7 +105,12 @@ def simulate(
             now = outage.end
     for lane in lanes.values():
         lane.cut(microseconds(plan.until))
-    return Simulated(plan=plan, tallies={lane.id: lane.tally for lane in lanes.values()}, traffic=traffic)
+    return Simulated(
+        plan=plan,
+        tallies={lane.id: lane.tally for lane in lanes.values()},
+        traffic=traffic,
+        processes=there[PROCESS] if any(PROCESS in lane.needs for lane in lanes.values()) else None,
+    )
 
 
 def _advance(

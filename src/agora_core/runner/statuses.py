@@ -9,6 +9,7 @@ from agora_core.runner.replacing import replacer
 from agora_core.spec.decisions import Decision, Skipped
 from agora_core.spec.health import LATE_SECONDS, QUEUE_SECONDS, RUN_SECONDS, Histogram, PipelineState, PipelineStatus
 from agora_core.spec.letters import LetterTally
+from agora_core.spec.resources import shown
 from agora_core.spec.runs import Outcome, Run, RunSummary
 from agora_core.spec.state import PipelineMemory
 from agora_core.spec.time import Stop, Wait
@@ -46,7 +47,7 @@ def registered(pipeline_id: str, schedule: str, max_consecutive_errors: int) -> 
 
 def queued(status: PipelineStatus, waits_for: Sequence[str], now: datetime) -> PipelineStatus:
     """Return *status* with a run that is due at *now*, if not before, and waits for resources or for a place."""
-    reason = f"waits for {' and '.join(map(repr, waits_for))}" if waits_for else "waits for a place"
+    reason = f"waits for {' and '.join(map(shown, waits_for))}" if waits_for else "waits for a place"
     return _with(status, state=PipelineState.QUEUED, reason=reason, queued_since=status.queued_since or now)
 
 

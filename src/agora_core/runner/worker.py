@@ -81,7 +81,7 @@ class Worker:
         self._engine = _engine(settings.engine, plugins.catalogue, self._clock)
         self._events = Events(plugins.news)
         self._freezer = Freezer(wanted=settings.gc_freeze and told and self._is_real)
-        self.host = RunHost(self._events, self._clock, self._is_ending, self._freezer.grow, settings.max_processes)
+        self.host = RunHost(self._events, self._clock, self._is_ending, self._freezer.grow)
         self._tenure = Tenure(settings.state, self._clock, self._lose, waits=settings.standby) if told else None
         self._grace = settings.graceful_shutdown_timeout
         self._pipelines = pipelines

@@ -20,7 +20,7 @@ class SlotReason(StrEnum):
     PAUSED = "paused"
     """The pipeline was paused by hand."""
     QUEUED = "queued"
-    """Other runs had the place or the resource that it needs."""
+    """Other runs had the place, the process or the resource that it needs."""
     TOO_OLD = "too_old"
     """It was missed for longer than `misfire_window_seconds`."""
     ENDED = "ended"
@@ -107,7 +107,7 @@ _IN_WORDS = {
     SlotReason.LATE: "the worker was suspended or blocked, or its clock was set forward",
     SlotReason.DOWN: "no worker ran",
     SlotReason.PAUSED: "the pipeline was paused",
-    SlotReason.QUEUED: "other runs had the place or the resource that it needs",
+    SlotReason.QUEUED: "other runs had the place, the process or the resource that it needs",
     SlotReason.TOO_OLD: "it was missed for longer than misfire_window_seconds",
     SlotReason.ENDED: "its schedule ends before that",
 }

@@ -46,11 +46,13 @@ class Deployment:
     """How many runs may go on at a time; None is as many as are due."""
     resources: Mapping[str, int] = field(default_factory=dict)
     """How much there is of each resource for all runs at a time."""
+    max_processes: int | None = None
+    """How many isolated runs may go on at a time in a worker; None is as many as its machine has processors."""
 
     @property
     def revision(self) -> str:
         """A digest of all that it says, which changes whenever anything in it does; made when it is asked for."""
-        limits = self.max_concurrent_runs, sorted(self.resources.items())
+        limits = self.max_concurrent_runs, sorted(self.resources.items()), self.max_processes
         digest = sha256(f"{self.graceful_shutdown_timeout.total_seconds()} {limits}".encode())
         for spec in self.pipelines.values():
             digest.update(repr(spec).encode(errors="backslashreplace"))
@@ -68,7 +70,7 @@ class RunOrder:
     slot: datetime
     reason: str
     queued_for: timedelta | None = None
-    """How long it waited for a place and its resources; None where there are no limits."""
+    """How long it waited for a place, a process and its resources; None where there are no limits."""
     state: Mapping[str, Position] = field(default_factory=dict)
 
 
@@ -130,7 +132,10 @@ class EngineHost(Protocol):
         """
 
     def queued(self, pipeline_id: str, waits_for: Sequence[str]) -> None:
-        """Publish that a run is due and waits: for resources, or for a place where there are none of these."""
+        """Publish that a run is due and waits: for resources, or for a place where there are none of these.
+
+        An isolated one that has no process waits for `"a process"`, which is no resource's name.
+        """
 
     def left_queue(self, pipeline_id: str, wait: Wait | None) -> None:
         """Publish that no run waits any longer, though none was started; *wait* is what the pipeline waits for now."""

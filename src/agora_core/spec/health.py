@@ -20,7 +20,7 @@ class PipelineState(StrEnum):
     WAITING = "waiting"
     """Until its next tick."""
     QUEUED = "queued"
-    """Its run is due, and waits for a place or a resource."""
+    """Its run is due, and waits for a place, a process or a resource."""
     RUNNING = "running"
     RETRYING = "retrying"
     """Waiting for its backoff to end after a failure."""
@@ -96,9 +96,9 @@ class PipelineStatus:
     durations: Histogram = field(default_factory=lambda: Histogram.empty(RUN_SECONDS))
     lateness: Histogram = field(default_factory=lambda: Histogram.empty(LATE_SECONDS))
     queue: Histogram = field(default_factory=lambda: Histogram.empty(QUEUE_SECONDS))
-    """How long its runs waited for a place and their resources, where the worker has limits."""
+    """How long its runs waited for a place, a process and their resources, where the worker has limits."""
     queued_since: datetime | None = None
-    """Since when its run waits for a place or a resource, while it does."""
+    """Since when its run waits for a place, a process or a resource, while it does."""
     abandoned: tuple[str, ...] = ()
     """The ids of runs that took too long, did not let go when they were cancelled, and still go on."""
     dlq: Mapping[str, int] | None = None

@@ -5,6 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from agora_core.spec.errors import ConfigError, did_you_mean
 
+PROCESS = "a process"
+"""What an isolated run needs one of, counted like a resource. No resource of a user can be called so."""
+
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
@@ -37,6 +40,11 @@ def problems(wanted: Mapping[str, int], there: Mapping[str, int]) -> Iterator[st
             yield f"resources: the worker has no resource {name!r}; known: {known}{hint}"
         elif amount > there[name]:
             yield f"resources: a run needs {amount} of {name!r}, and the worker has {there[name]}"
+
+
+def shown(name: str) -> str:
+    """Return *name* as people read it after "waits for"."""
+    return name if name == PROCESS else repr(name)
 
 
 def _name(value: object) -> str:

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from agora_core.runner import time_limit
 from agora_core.runner.isolated import child as child_module
 from agora_core.runner.isolated import processes as processes_module
 from agora_core.runner.pool import WorkerPool
 from agora_core.runner.schedule import Schedule
 from agora_core.runner.scheduled import ScheduledPipeline
 from agora_core.spec.errors import DeploymentError
+from agora_core.spec.health import PipelineState
 from agora_core.spec.runs import Outcome
 
 TEXT = """
-import ctypes, logging, os, signal, sys, time
+import asyncio, ctypes, logging, os, signal, sys, time
 from pathlib import Path
 from agora import DeliveryConfig, IterableSource, MemoryDlq, NullSink, Pipeline
 from agora.errors import ConfigError
@@ -58,12 +60,27 @@ def remembers():
     STATE.append(os.getpid())
     with open("pids", "a") as file: print(os.getpid(), len(STATE), file=file)
 
+def looks():
+    there = Path("/proc", Path("pid").read_text()).exists()
+    Path("found").write_text("still there" if there else "gone")
+
+class Swallows:
+    async def run(self, max_records=None):
+        Path("pid").write_text(str(os.getpid()))
+        while True:
+            try:
+                await asyncio.sleep(600)
+            except asyncio.CancelledError:
+                pass
+
+async def swallows(): return Swallows()
+
 def makes(what):
     async def build(): return Does(what)
     build.__name__, build.__qualname__ = what.__name__ + "_built", what.__name__ + "_built"
     return build
 
-for one in (blocks_once, hangs_for_ever, says, dies, is_killed, crashes, raises, sleeps_briefly, remembers):
+for one in (blocks_once, hangs_for_ever, says, dies, is_killed, crashes, raises, sleeps_briefly, remembers, looks):
     globals()[one.__name__ + "_built"] = makes(one)
 
 async def uses_memory():
@@ -229,7 +246,7 @@ async def test_code_that_blocks_for_ever_is_killed_after_the_grace(module):
 
 
 async def test_a_run_that_waits_for_a_process_can_be_stopped(module):
-    """It holds its place in the queue no longer, and counts as stopped before it began."""
+    """It is queued, says for what, and ends at once without a run."""
     here = module(TEXT)
     pool = WorkerPool(max_processes=1, graceful_shutdown_timeout=30.0)
     first = ScheduledPipeline(here.blocks_once_built, Schedule.once(), "first", isolation="process")
@@ -238,14 +255,40 @@ async def test_a_run_that_waits_for_a_process_can_be_stopped(module):
     running = asyncio.ensure_future(pool.run())
     while not Path("pid").exists():
         await asyncio.sleep(0.02)
+    told = second.status.state, second.status.reason
     second.stop()
-    while second.status.last_run is None:
+    while second.status.state is not PipelineState.STOPPED:
         assert first.status.last_run is None
         await asyncio.sleep(0.02)
     await running
 
-    assert second.status.last_run.outcome is Outcome.STOPPED
+    assert told == (PipelineState.QUEUED, "waits for a process")
+    assert second.status.last_run is None
     assert first.status.last_run.outcome is Outcome.SUCCESS
+
+
+async def test_who_waits_for_a_process_finds_the_one_before_gone(module, monkeypatch):
+    """A run that swallows its cancellation is abandoned, which ends its process: so there is no more than one."""
+    monkeypatch.setattr(time_limit, "LET_GO_SECONDS", 0.3)
+    here = module(TEXT)
+    pool = WorkerPool(max_processes=1)
+    options = {"isolation": "process", "max_consecutive_errors": 1}
+    deaf = ScheduledPipeline(here.swallows, Schedule.once(), "deaf", run_timeout_seconds=1.5, **options)
+    looks = ScheduledPipeline(here.looks_built, Schedule.once(), "looks", run_timeout_seconds=60, **options)
+    await pool.register(deaf).register(looks).run()
+
+    assert "was abandoned" in deaf.status.last_error
+    assert looks.status.queue.total > 1.5
+    assert Path("found").read_text() == "gone"
+
+
+async def test_one_by_itself_waits_for_no_process(module):
+    """Nobody shares them with it."""
+    one = ScheduledPipeline(module(TEXT).sleeps_briefly_built, Schedule.once(), "one", isolation="process")
+    status = await one.start()
+
+    assert status.last_run.outcome is Outcome.SUCCESS
+    assert sum(status.queue.counts) == 0
 
 
 async def test_a_store_in_memory_is_refused(module, run_pool):

@@ -214,8 +214,8 @@ PER_PIPELINE: tuple[tuple[Family, Callable[[PipelineStatus, str], str]], ...] = 
     (Family("agora_last_success_timestamp_seconds", "gauge", "When a run last ended well."), _last_success),
     (Family("agora_next_run_timestamp_seconds", "gauge", "When the next run is due."), _next_run),
     (Family("agora_run_in_progress", "gauge", "Whether a run is going on."), _in_progress),
-    (Family("agora_runs_queued", "gauge", "Runs that are due and wait for a place or a resource."), _queued),
-    (Family("agora_queue_seconds", "histogram", "How long runs waited for a place and their resources."), _queue),
+    (Family("agora_runs_queued", "gauge", "Runs that are due and wait for a place, a process or a resource."), _queued),
+    (Family("agora_queue_seconds", "histogram", "How long runs waited for their turn."), _queue),
     (
         Family("agora_runs_abandoned", "gauge", "Runs that took too long, did not let go, and still go on."),
         _abandoned,

@@ -1,9 +1,8 @@
 """The processes of a worker in which pipelines run: started when they are needed, kept warm, ended when idle."""
 
 import asyncio
-import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +30,6 @@ from agora_core.runner.isolated.messages import (
 )
 from agora_core.runner.isolated.places import place_of
 from agora_core.runner.isolated.remote import RemoteRun
-from agora_core.runner.isolated.seats import Seats
 from agora_core.runner.letter_watch import Letters
 from agora_core.runner.scheduled import ScheduledPipeline
 from agora_core.spec.isolation import IN_PROCESS
@@ -59,11 +57,10 @@ class Ears:
 
 
 class Processes:
-    """At most *most* of them, by default as many as there are processors."""
+    """As many as there are runs in them at a time; how many that may be, the engine sees to."""
 
-    def __init__(self, ears: Ears, most: int | None) -> None:
+    def __init__(self, ears: Ears) -> None:
         self._ears = ears
-        self._seats = Seats(most or _processors())
         self._idle: dict[Child, asyncio.TimerHandle] = {}
         """Those that wait for a run; the one that has waited longest stands first."""
         self._busy: set[Child] = set()
@@ -74,14 +71,6 @@ class Processes:
     def are_wanted(scheduled: ScheduledPipeline) -> bool:
         """Whether the pipeline runs in one: no process could follow a loop that makes its own time."""
         return scheduled.isolation != IN_PROCESS and not hasattr(asyncio.get_running_loop(), "wall_clock")
-
-    async def seated(self, remote: RemoteRun, run: Callable[[], Awaitable[RunSummary]]) -> RunSummary:
-        """Return what *run* does once there is room for one more process; it may be asked to end before."""
-        seat = remote.seat = self._seats.take()
-        try:
-            return await run() if await seat else RunSummary(stopped_early=True)
-        finally:
-            self._seats.leave(seat)
 
     async def run(self, scheduled: ScheduledPipeline, run: Run, remote: RemoteRun) -> RunSummary:
         """Run the pipeline once in another process; raise what it failed with."""
@@ -182,10 +171,3 @@ class Processes:
                 self._ears.died(message.letter(order))
             case Failed(counts=counts) | Cancelled(counts=counts):
                 remote.counts = counts or remote.counts
-
-
-def _processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,6 +1,5 @@
 """A run that goes on in another process, as far as it can be seen and asked from the worker."""
 
-import asyncio
 from datetime import timedelta
 
 from agora_core.runner.isolated.child import Child
@@ -17,8 +16,6 @@ class RemoteRun:
         self.is_counted = False
         self.has_letters = False
         self.keeps_resolved: timedelta | None = None
-        self.seat: asyncio.Future[bool] | None = None
-        """Its place among those that may run at a time; False where it was given up."""
         self._letters = letters
         self._child: Child | None = None
         self._stop: Stop | None = None
@@ -40,9 +37,7 @@ class RemoteRun:
         self.keeps_resolved = began.keeps_resolved
 
     def stop(self, *, must: bool) -> None:
-        """Ask it to end at the next batch boundary; where it waits for a process, it does not begin."""
+        """Ask it to end at the next batch boundary."""
         self._stop = Stop(must=must)
-        if self.seat is not None and not self.seat.done():
-            self.seat.set_result(False)
         if self._child is not None:
             self._child.tell(self._stop)
