@@ -7,7 +7,7 @@ import pytest
 
 from agora_core.registry.discovery import Found
 from agora_core.registry.plugins import assemble, installed
-from agora_core.runner import worker
+from agora_core.runner import driver, entrance, slices, worker
 from agora_core.runner.local_engine import AsyncioEngine
 from agora_core.runner.pool import WorkerPool
 from agora_core.runner.schedule import Schedule
@@ -55,6 +55,19 @@ def started(*scripts):
 
 async def nothing(control):
     await asyncio.sleep(1000)
+
+
+@pytest.mark.parametrize("slice_seconds", [0.0, 3600.0])
+def test_a_crowd_that_is_due_at_one_moment_begins_by_priority(scheduled, script, monkeypatch, slice_seconds):
+    """However many they are, and however little of them is done in one turn of the loop."""
+    for module in (driver, entrance, slices):
+        monkeypatch.setattr(module, "SLICE_SECONDS", slice_seconds)
+    scripts = [script(1.0) for _ in range(600)]
+    crowd = [scheduled(one, HOURLY, f"p{rank}", priority=rank) for rank, one in enumerate(scripts)]
+
+    steered(nothing, *crowd, max_concurrent_runs=1)
+
+    assert [moments[0] for moments in started(*scripts)] == [599 - rank for rank in range(600)]
 
 
 def test_no_more_runs_than_places(scheduled, script):

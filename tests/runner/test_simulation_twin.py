@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from agora_core.builtin.memory_state import MemoryState
 from agora_core.builtin.waits import ConstantBackoff, ExponentialBackoff
 from agora_core.registry.plugins import installed
-from agora_core.runner import driver, entrance, slices
 from agora_core.runner.lanes import GOES_ON, QUEUED
 from agora_core.runner.local_engine import AsyncioEngine
 from agora_core.runner.luck import Constant, Luck, Sample
@@ -46,15 +45,6 @@ def _quiet():
     log.setLevel(logging.CRITICAL + 1)
     yield
     log.setLevel(before)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _unhurried():
-    """A slice that ends is real time: on a busy machine it would part what is due at one virtual instant."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (driver, entrance, slices):
-            patch.setattr(module, "SLICE_SECONDS", 3600.0)
-        yield
 
 
 @dataclass(frozen=True)

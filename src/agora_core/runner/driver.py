@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from datetime import datetime
 from heapq import heapify, heappop, heappush
-from itertools import islice
 from time import perf_counter
 
 from agora_core.runner.slices import SLICE_SECONDS
@@ -76,6 +75,8 @@ class Driver:
         self._newest = 0
         self._waiting = 0
         self._timer: asyncio.Handle | None = None
+        self.more_is_due = False
+        """Whether the last turn ended before all was started that was due in it: the next one goes on with that."""
 
     @property
     def waiting(self) -> int:
@@ -115,6 +116,7 @@ class Driver:
                 slot.number = None
             line.heap = []
         self._waiting = 0
+        self.more_is_due = False
         self._disarm()
 
     def _arm(self) -> None:
@@ -141,10 +143,12 @@ class Driver:
             newest, until = self._newest, perf_counter() + SLICE_SECONDS
             for line in self._lines:
                 line.due_by = line.now() + _EARLY_SECONDS
-            for slot in islice(self._due(newest), _STARTS):
-                self._start_one(slot)
-                if perf_counter() >= until:
+            self.more_is_due = False
+            for started, slot in enumerate(self._due(newest)):
+                if started and (started == _STARTS or perf_counter() >= until):
+                    self.more_is_due = True
                     break
+                self._start_one(slot)
         finally:
             self._arm()
 

@@ -37,6 +37,10 @@ class Starter(Protocol):
     clock: Clock
     host: EngineHost
 
+    @property
+    def more_is_due(self) -> bool:
+        """Whether others are due at this moment too, and on their way to the entrance."""
+
     def run_now(self, job: Job, slot: datetime, reason: str, queued_for: timedelta | None = None) -> None:
         """Start a run of *job*."""
 
@@ -105,7 +109,8 @@ class Entrance:
 
     def _take_turn(self) -> None:
         """Let in whose turn it is: a few, for at most one slice, and the others in the loop's next turn."""
-        goes_on = self._let_some_in()
+        # Which of those that are due at one moment is first, is known when all have come.
+        goes_on = (self._is_ranked and self._engine.more_is_due) or self._let_some_in()
         self._turn = None
         if goes_on:
             self._call_turn()

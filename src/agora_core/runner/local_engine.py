@@ -134,6 +134,11 @@ class AsyncioEngine:
         """Return whether a run of *job* could be started now."""
         return not (job.running or job.ended or job.is_queued or self._draining)
 
+    @property
+    def more_is_due(self) -> bool:
+        """Whether runs are due at this moment that have not come to the entrance yet."""
+        return self.driver.more_is_due
+
     def may_still_start(self, job: Job, reason: str) -> bool:
         """Return whether the run for the wait of *job*, which was queued, may start now: a retry has bounds to keep."""
         return reason not in RETRIES or job.wait is None or self._is_on_time(job, job.wait)
