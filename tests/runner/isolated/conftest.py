@@ -29,11 +29,16 @@ def module(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run_pool():
-    """Run factories once each in one pool; return the pool, whose pipelines tell what became of them."""
+    """Run factories once each in one pool; return the pool, whose pipelines tell what became of them.
 
-    async def run(*factories, isolation="process", max_processes=None, schedule=None, **options):
+    With *warmed_by* another one runs before, without the options: no time-out meets a process that is still starting.
+    """
+
+    async def run(*factories, isolation="process", max_processes=None, schedule=None, warmed_by=None, **options):
         options.setdefault("max_consecutive_errors", 1)
-        pool = WorkerPool(max_processes=max_processes, graceful_shutdown_timeout=5.0)
+        pool = WorkerPool(max_processes=1 if warmed_by else max_processes, graceful_shutdown_timeout=5.0)
+        if warmed_by is not None:
+            pool.register(ScheduledPipeline(warmed_by, Schedule.once(), "warms", isolation=isolation))
         for factory in factories:
             name = getattr(factory, "__name__", "it")
             pool.register(ScheduledPipeline(factory, schedule or Schedule.once(), name, isolation=isolation, **options))

@@ -153,9 +153,10 @@ async def test_what_no_retry_would_mend_is_not_retried(isolation, module, run_po
 @BOTH
 async def test_a_run_that_takes_too_long_is_cancelled_and_closes(isolation, module, run_pool):
     """The time-out fails the run; its sink is closed all the same."""
-    pool = await run_pool(module(TEXT).hangs, isolation=isolation, run_timeout_seconds=3.0)
+    here = module(TEXT)
+    pool = await run_pool(here.hangs, isolation=isolation, warmed_by=here.is_own, run_timeout_seconds=3.0)
 
-    assert pool.pipelines[0].status.last_error == "RunError: the run was cancelled after run_timeout_seconds=3.0"
+    assert pool.pipelines[1].status.last_error == "RunError: the run was cancelled after run_timeout_seconds=3.0"
     assert Path("closed").exists()
 
 

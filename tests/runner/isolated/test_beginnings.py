@@ -12,6 +12,7 @@ import pytest
 
 from agora_core.runner.isolated import child as child_module
 from agora_core.runner.isolated.standing import standing
+from agora_core.runner.local_engine import AsyncioEngine
 from agora_core.runner.pool import WorkerPool
 from agora_core.runner.schedule import Schedule
 from agora_core.runner.scheduled import ScheduledPipeline
@@ -29,7 +30,13 @@ class Does:
         self.what()
 
 def leaves_a_block():
-    asyncio.get_running_loop().call_later(0.1, time.sleep, 600)
+    def block():
+        if Path("may block").exists():
+            Path("blocked").touch()
+            time.sleep(600)
+        asyncio.get_running_loop().call_later(0.02, block)
+
+    block()
 
 async def good():
     return Does(lambda: None)
@@ -110,17 +117,23 @@ async def test_a_process_that_is_stopped_at_its_start_can_be_cancelled(module, h
 async def test_what_one_run_leaves_behind_blocks_no_other(module, monkeypatch, logged):
     """A process that was left blocked is ended, and its next run, of whichever pipeline, has another one."""
     monkeypatch.setattr(child_module, "_HEED_SECONDS", 3)
-    here = module(TEXT)
-    pool = WorkerPool(max_processes=1)
+    here, engine = module(TEXT), AsyncioEngine()
+    pool = WorkerPool(max_processes=1, engine=engine)
     first = ScheduledPipeline(here.leaves, Schedule.once(), "first", isolation="process")
-    second = ScheduledPipeline(here.good, Schedule.every(seconds=1, max_runs=2), "second", isolation="process")
+    second = ScheduledPipeline(here.good, Schedule.every(hours=1, max_runs=2), "second", isolation="process")
     pool.register(first).register(second)
-    await pool.run()
+    running = asyncio.ensure_future(pool.run())
+    while second.status.runs.get(Outcome.SUCCESS, 0) < 1:
+        await asyncio.sleep(0.02)
+    Path("may block").touch()
+    while not Path("blocked").exists():
+        await asyncio.sleep(0.02)
+    engine.control.trigger("second")
+    await running
 
     pids = list(map(int, Path("pids").read_text().split()))
     assert second.status.runs == {Outcome.SUCCESS: 2}
-    assert len(pids) == 3
-    assert pids[2] != pids[0]
+    assert pids[0] == pids[1] != pids[2]
     assert gone(pids[0])
     assert ("process was lost; another one is used", "second") in logged("pipeline_id")
 

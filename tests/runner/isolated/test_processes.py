@@ -224,10 +224,11 @@ async def test_an_idle_process_that_was_killed_costs_no_run(module):
 async def test_code_that_blocks_for_ever_is_killed_at_the_time_out(module, run_pool, monkeypatch):
     """It cannot hear that it is cancelled, and so it is killed."""
     monkeypatch.setattr(child_module, "_DEAF_SECONDS", 0.2)
-    pool = await run_pool(module(TEXT).hangs_for_ever_built, run_timeout_seconds=2.0)
+    here = module(TEXT)
+    pool = await run_pool(here.hangs_for_ever_built, warmed_by=here.remembers_built, run_timeout_seconds=2.0)
 
     assert gone(int(Path("pid").read_text()))
-    assert pool.pipelines[0].status.last_error == "RunError: the run was cancelled after run_timeout_seconds=2.0"
+    assert pool.pipelines[1].status.last_error == "RunError: the run was cancelled after run_timeout_seconds=2.0"
 
 
 async def test_code_that_blocks_for_ever_is_killed_after_the_grace(module):
