@@ -9,6 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agora_core.builtin.own_thread import OwnThread
+from agora_core.builtin.read_ahead import ReadAhead
+from agora_core.builtin.sqlite_dlq import SqliteDlq
 from agora_core.testing.clocks import START
 from agora_core.testing.virtual_loop import VirtualClock, VirtualLoop, run_virtual
 
@@ -174,7 +177,7 @@ def test_time_stands_still_for_a_thread_that_ends_by_itself():
     """However long it takes, no time-out passes meanwhile: opening a file is not slow because the machine is busy."""
 
     class Brief(threading.Thread):
-        is_brief = True
+        is_at_work = True
 
     async def main():
         loop, done = asyncio.get_running_loop(), asyncio.Event()
@@ -189,3 +192,64 @@ def test_time_stands_still_for_a_thread_that_ends_by_itself():
         return loop.time()
 
     assert run_virtual(main()) < 30
+
+
+async def call(path):
+    thread = OwnThread("slow")
+    await thread.call(time.sleep, 0.1)
+    thread.end()
+
+
+async def read_ahead(path):
+    thread = OwnThread("slow")
+    await ReadAhead(thread, lambda: time.sleep(0.1)).next()
+    thread.end()
+
+
+async def write(path):
+    store = SqliteDlq(path)
+    await store.open()
+    try:
+        await store._store.write(lambda connection: time.sleep(0.1))
+    finally:
+        await store.close()
+
+
+async def read(path):
+    store = SqliteDlq(path)
+    await store.open()
+    try:
+        await store._store.read(lambda connection: time.sleep(0.1))
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize("work", [call, read_ahead, write, read])
+def test_time_stands_still_for_the_threads_of_our_parts(work, tmp_path):
+    """Whatever a file or a SQLite store takes of the machine's time, no time-out passes meanwhile."""
+
+    async def main():
+        async with asyncio.timeout(30):
+            await work(tmp_path / "letters.db")
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(main()) == 0
+
+
+def test_a_cancelled_call_is_not_waited_for_any_longer():
+    """A thread that has nothing left to do lets time pass, whatever became of what it was to do."""
+
+    async def main():
+        thread, may_end = OwnThread("slow"), threading.Event()
+        first, second = (asyncio.ensure_future(thread.call(may_end.wait)) for _ in range(2))
+        await asyncio.sleep(0)
+        second.cancel()
+        may_end.set()
+        await first
+        began = time.monotonic()
+        for _ in range(10):
+            await asyncio.sleep(3600)
+        thread.end()
+        return time.monotonic() - began
+
+    assert run_virtual(main()) < 5

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
-from threading import Thread
 from typing import Any, ParamSpec, TypeVar
+
+from agora_core.builtin.working_thread import WorkingThread
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,7 +25,7 @@ class OwnThread:
     def __init__(self, name: str) -> None:
         self._name = name
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._thread: Thread | None = None
+        self._thread: WorkingThread | None = None
 
     async def acquire(self, function: Callable[[], T], release: Callable[[T], object]) -> T:
         """Call *function*, which opens something, and return that.
@@ -49,9 +51,10 @@ class OwnThread:
     def submit(self, function: Callable[[], T]) -> Future[T]:
         """Have *function* called, and return at once."""
         if self._thread is None:
-            self._thread = Thread(target=_work, args=(self._jobs,), name=self._name, daemon=True)
+            self._thread = WorkingThread(self._name, partial(_work, self._jobs))
             self._thread.start()
         future: Future[T] = Future()
+        self._thread.expect(1)
         self._jobs.put((future, function))
         return future
 
@@ -62,7 +65,7 @@ class OwnThread:
             self._jobs, self._thread = SimpleQueue(), None
 
 
-def _work(jobs: SimpleQueue[_Job | None]) -> None:
+def _work(jobs: SimpleQueue[_Job | None], thread: WorkingThread) -> None:
     while (job := jobs.get()) is not None:
         future, function = job
         if future.set_running_or_notify_cancel():
@@ -72,3 +75,4 @@ def _work(jobs: SimpleQueue[_Job | None]) -> None:
                 future.set_exception(exc)
         # Nothing of a job may live on while this waits for the next: its records, or its error's frames.
         del job, future, function
+        thread.settle(1)

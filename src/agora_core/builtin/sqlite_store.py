@@ -85,10 +85,11 @@ class SqliteStore:
     async def aside(self, work: Callable[[], T]) -> T:
         """Do *work* on the reading thread."""
         try:
-            waiter = self._held().reading.submit(work)
+            # Asked by the loop, which may have a time of its own, and lets none pass until this is done.
+            waiter = asyncio.get_running_loop().run_in_executor(self._held().reading, work)
         except RuntimeError as exc:  # closed meanwhile, or no thread left
             raise StoreError(f"{self._file.name} cannot be read: {exc}") from exc
-        return await asyncio.wrap_future(waiter)
+        return await waiter
 
     async def troubles(self) -> Sequence[str]:
         """Return what the file and its disk suffer from while the store goes on, a sentence each."""
@@ -201,7 +202,7 @@ class SqliteStore:
 class _BriefThread(Thread):
     """A thread that somebody waits for, and that ends by itself."""
 
-    is_brief = True
+    is_at_work = True
     """Virtual time stands still until it has ended."""
 
 

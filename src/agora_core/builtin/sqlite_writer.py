@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any
 
 from agora_core.builtin.sqlite_ballast import Ballast
@@ -13,6 +13,7 @@ from agora_core.builtin.sqlite_file import SqliteFile
 from agora_core.builtin.sqlite_quarantine import connect, is_aside
 from agora_core.builtin.sqlite_rescue import Rescuer
 from agora_core.builtin.sqlite_transaction import Done, Job, transact
+from agora_core.builtin.working_thread import WorkingThread
 from agora_core.spec.errors import AgoraError, StoreError
 
 GROUP_JOBS = 1000
@@ -42,7 +43,7 @@ class SqliteWriter:
         self._ended = ""
         self._group: list[Job] = []
         self._size = 0
-        self._thread = Thread(target=self._run, name=f"agora writes {file.path.name}", daemon=True)
+        self._thread = WorkingThread(f"agora writes {file.path.name}", self._run)
         self.commits = 0
 
     def start(self) -> None:
@@ -57,6 +58,7 @@ class SqliteWriter:
         with self._gate:
             if self._ended:
                 raise StoreError(f"{self._file.name} {self._ended}")
+            self._thread.expect(1)
             self._jobs.put(job)
         return await asyncio.wrap_future(job.waiter)
 
@@ -70,31 +72,33 @@ class SqliteWriter:
             self._disconnect()  # there is nothing of ours to be written into that one any more
         return self._connection
 
-    def _run(self) -> None:
+    def _run(self, thread: WorkingThread) -> None:
         try:
             going_on = True
             while going_on:
                 self._group = []
-                going_on = self._gather()
+                going_on, taken = self._gather()
                 self._write(self._group)
+                thread.settle(taken)
         # The thread's last border: were it to die in silence, everyone who waits would wait for ever.
         except BaseException as exc:  # noqa: BLE001
             self._die(exc)
 
-    def _gather(self) -> bool:
-        """Wait for a job, and take those that wait behind it; return whether more may come."""
-        self._size = 0
+    def _gather(self) -> tuple[bool, int]:
+        """Wait for a job, and take those that wait behind it; return whether more may come, and how many came."""
+        self._size, taken = 0, 0
         job = self._jobs.get()
         while job is not None:
+            taken += 1
             if job.waiter.set_running_or_notify_cancel():
                 self._take(job)
             if len(self._group) >= GROUP_JOBS or self._size >= GROUP_BYTES:
-                return True
+                return True, taken
             try:
                 job = self._jobs.get_nowait()
             except Empty:
-                return True
-        return False
+                return True, taken
+        return False, taken
 
     def _take(self, job: Job) -> None:
         try:

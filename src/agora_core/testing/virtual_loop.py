@@ -17,7 +17,7 @@ from agora_core.testing.clocks import START
 Result = TypeVar("Result")
 
 _WORK_SECONDS = 10.0
-"""How long, in real time, the clock stands still for work in an executor."""
+"""How long, in real time, the clock stands still for work in an executor, and in threads that tell of it."""
 
 _THREAD_SECONDS = 0.02
 """How long it stands still for other threads and for sockets, where work cannot be seen."""
@@ -81,9 +81,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         others = [one for one in threading.enumerate() if one not in self._threads and "asyncio_" not in one.name]
         return _THREAD_SECONDS if others else 0.0
 
-    def is_somebody_brief(self) -> bool:
-        """Return whether a thread is at work that says of itself that it ends soon, and somebody waits for it."""
-        return any(getattr(one, "is_brief", False) for one in threading.enumerate() if one not in self._threads)
+    def is_somebody_at_work(self) -> bool:
+        """Return whether a thread says of itself that it is at work, and that somebody waits for it."""
+        return any(getattr(one, "is_at_work", False) for one in threading.enumerate() if one not in self._threads)
 
     def jump(self, seconds: float) -> None:
         """Let virtual time pass."""
@@ -107,7 +107,7 @@ class _Jumping(selectors.DefaultSelector):
         patience = self._loop.patience()
         if len(self.get_map()) > 1:  # beside the loop's own pipe there are sockets, whose peers may be about to answer
             patience = max(patience, _THREAD_SECONDS)
-        ready = self._wait_for_brief_ones()
+        ready = self._wait_for_work()
         if ready:
             return ready
         if timeout is None:
@@ -118,10 +118,10 @@ class _Jumping(selectors.DefaultSelector):
             self._loop.jump(timeout)
         return ready
 
-    def _wait_for_brief_ones(self) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait until something is ready, or no brief thread is left, whose last word may have been heard already."""
+    def _wait_for_work(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait until something is ready, or no thread is at work, whose last word may have been heard already."""
         until = monotonic() + _WORK_SECONDS
-        while self._loop.is_somebody_brief() and monotonic() < until:
+        while self._loop.is_somebody_at_work() and monotonic() < until:
             ready = super().select(_THREAD_SECONDS)
             if ready:
                 return ready
