@@ -163,7 +163,8 @@ from pathlib import Path
 class Slow:
     async def run(self, max_records=None):
         Path("started").write_text("")
-        await asyncio.sleep(float(Path("seconds").read_text()))
+        while not Path("may finish").exists():
+            await asyncio.sleep(0.02)
         Path("finished").write_text("")
 
 async def build():
@@ -183,13 +184,14 @@ def get_worker():
 
 def test_a_run_that_ends_in_time_is_waited_for(project, port):
     """A running pipeline may finish within the graceful time-out: exit code 0, nothing cut; health is gone by then."""
-    project.write("worker.py", SLEEPER.replace("8080", str(port)))
-    project.write("seconds", "1.2")
+    patient = SLEEPER.replace("timeout=2.0", "timeout=600")
+    project.write("worker.py", patient.replace("8080", str(port)))
     with project.serving(port, "agora worker") as process:
         project.until((project.root / "started").exists)
         process.send_signal(signal.SIGTERM)
         project.until(lambda: project.get(port, "/livez") is None)
         unfinished = not (project.root / "finished").exists()
+        project.write("may finish", "")
         code = process.wait(timeout=20)
 
     assert unfinished
@@ -200,7 +202,6 @@ def test_a_run_that_ends_in_time_is_waited_for(project, port):
 def test_a_run_that_does_not_end_in_time_is_cancelled(project, port):
     """After the time-out the rest is cancelled and named, and the exit code says so."""
     project.write("worker.py", SLEEPER.replace("8080", str(port)))
-    project.write("seconds", "600")
     with project.serving(port, "agora worker") as process:
         project.until((project.root / "started").exists)
         code = project.terminate(process)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = """
-import asyncio, os, sys, time
+import asyncio, logging, os, sys, time
 from pathlib import Path
 from agora.runner import ScheduledPipeline, Schedule, WorkerPool
 
@@ -26,7 +26,8 @@ class Runs:
             while True: pass
         if os.environ["MODE"] == "patient":
             try:
-                await asyncio.sleep(2)
+                while not Path("may end").exists():
+                    await asyncio.sleep(0.02)
                 Path("done").write_text("")
             except asyncio.CancelledError:
                 Path("cancelled").write_text("")
@@ -41,6 +42,8 @@ def get_worker():
     return pool.register(once)
 
 if __name__ == "__main__":
+    if "LOG" in os.environ:
+        logging.basicConfig(filename=os.environ["LOG"], level=logging.INFO)
     Path("mains").write_text(str(len(Path("mains").read_text()) if Path("mains").exists() else 1))
     pool = get_worker()
     report = asyncio.run(pool.run(exit_when_stuck=True))
@@ -109,6 +112,7 @@ def test_ctrl_c_is_the_workers_to_answer(worker, tmp_path):
     """A terminal's SIGINT reaches the whole group; the run ends in peace all the same, and the exit code is 0."""
     process, pid = worker("patient")
     os.killpg(process.pid, signal.SIGINT)
+    (tmp_path / "may end").touch()
     out, _ = process.communicate(timeout=60)
 
     assert (process.returncode, out) == (0, "")
@@ -118,11 +122,11 @@ def test_ctrl_c_is_the_workers_to_answer(worker, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["blocks", "computes"])
-def test_a_second_signal_leaves_nothing_behind(mode, worker):
+def test_a_second_signal_leaves_nothing_behind(mode, worker, tmp_path):
     """Two Ctrl+C end it at once, with the code of the second."""
-    process, pid = worker(mode)
+    process, pid = worker(mode, LOG="log")
     os.killpg(process.pid, signal.SIGINT)
-    time.sleep(0.3)
+    soon(lambda: "worker stopping" in (tmp_path / "log").read_text())
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
 
@@ -158,6 +162,7 @@ def test_a_run_that_can_be_cancelled_is(worker, tmp_path):
 def test_the_worker_is_imported_under_the_same_name_and_not_run(command, name, worker, tmp_path):
     """Whoever loads the factory's file, what is only for a script is not done again."""
     process, _ = worker("patient", *command)
+    (tmp_path / "may end").touch()
     process.communicate(timeout=60)
 
     assert process.returncode == 0
