@@ -128,7 +128,7 @@ class Project:
         if token is not None:
             request.add_header("Authorization", f"Bearer {token}")
         try:
-            with urllib.request.urlopen(request, timeout=5) as reply:
+            with urllib.request.urlopen(request, timeout=60) as reply:
                 return Answer(reply.status, reply.read().decode(), dict(reply.headers))
         except urllib.error.HTTPError as error:
             with error:
