@@ -91,7 +91,10 @@ print("report", report.exit_code, report.cut, flush=True)
 sys.exit(report.exit_code)
 """
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX"),
+    pytest.mark.timeout(600),  # the first test waits for all the workers, each of which starts an interpreter
+]
 
 
 @dataclass(frozen=True)
