@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -220,7 +221,7 @@ async def test_each_dead_letter_is_news(isolation, module, run_pool, monkeypatch
 
 
 async def test_a_stop_while_the_process_starts_is_not_forgotten(module):
-    """Asked to end before its process is there, a run does not begin."""
+    """Asked to end before its process is there, a run does not begin, even if the worker says nothing more for long."""
     here = module(TEXT)
     pool = WorkerPool(graceful_shutdown_timeout=60.0)
     one = ScheduledPipeline(here.goes_on, Schedule.once(), "goes_on", isolation="process")
@@ -230,6 +231,8 @@ async def test_a_stop_while_the_process_starts_is_not_forgotten(module):
         await asyncio.sleep(0)
     await asyncio.sleep(0.01)
     pool.stop()
+    await asyncio.sleep(0.01)
+    time.sleep(3)  # the process starts meanwhile, and has its order
     report = await running
 
     assert (report.exit_code, one.status.last_run.outcome) == (0, Outcome.STOPPED)

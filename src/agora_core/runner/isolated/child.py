@@ -120,8 +120,10 @@ class Child:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(packed(message))
 
-    async def carry_out(self, order: Order, hear: Hear) -> End:
+    async def carry_out(self, order: Order, hear: Hear, ordered: Callable[[], None]) -> End:
         """Have *order* carried out, and return how it ended; *hear* is given what is told of the run.
+
+        *ordered* is called when the order is on its way: what the process is told from then on comes behind it.
 
         Raises `RunError` when the process died over it, or was killed because it took no order. Cancelled, it has the
         run cancelled, and kills the process where that takes too long.
@@ -131,6 +133,7 @@ class Child:
         self._hear_of_run, self._taken = hear, loop.create_future()
         self._is_closing.clear()
         self.tell(order)
+        ordered()
         try:
             if self.gone.is_set():
                 self._lost()
@@ -217,7 +220,6 @@ class Child:
             case Taken():
                 if not self._taken.done():
                     self._taken.set_result(None)
-                self._hear_of_run(message)
             case Closing():
                 self._is_closing.set()
             case Logged() | LettersKnown() | Purged():

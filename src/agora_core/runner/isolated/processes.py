@@ -24,7 +24,6 @@ from agora_core.runner.isolated.messages import (
     Logged,
     Order,
     Purged,
-    Taken,
     ToWorker,
     sendable,
 )
@@ -85,8 +84,8 @@ class Processes:
         while True:
             child, is_new = await self._child()
             try:
-                hear = partial(self._hear_of_run, child, order, remote)
-                end = await child.carry_out(order, hear)
+                hear = partial(self._hear_of_run, order, remote)
+                end = await child.carry_out(order, hear, ordered=partial(remote.given_to, child))
             except NotTakenError as error:
                 if is_new:
                     raise
@@ -158,10 +157,8 @@ class Processes:
             case Purged(pipeline_id=pipeline_id, count=count):
                 self._ears.purged(pipeline_id, count)
 
-    def _hear_of_run(self, child: Child, order: Order, remote: RemoteRun, message: ToWorker) -> None:
+    def _hear_of_run(self, order: Order, remote: RemoteRun, message: ToWorker) -> None:
         match message:
-            case Taken():
-                remote.given_to(child)
             case Began():
                 remote.begin(message)
             case Counted(counts=counts):

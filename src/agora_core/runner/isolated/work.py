@@ -49,6 +49,7 @@ class Work:
         problem = private_store(pipeline)
         if problem:
             raise ConfigError(problem)
+        await asyncio.sleep(0)  # what was said while the user's code held the loop is heard now
         if self._stop_asked:
             return RunSummary(stopped_early=True)
         live = self.live
