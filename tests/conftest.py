@@ -1,12 +1,17 @@
-"""What all tests share: Hypothesis judges no test by its time, and no file of tests leaves the log changed."""
+"""What all tests share: Hypothesis judges no test by its time, no file leaves the log changed, Ctrl+C is heard."""
 
 import logging
+import signal
 
 import pytest
 from hypothesis import settings
 
 settings.register_profile("agora", deadline=None)  # its time is, on a busy machine, anybody's
 settings.load_profile("agora")
+
+# A script's shell has what it runs in the background ignore SIGINT, and so would all processes that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def levels():
