@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from os import urandom
 
 from agora_core.runner import remembering, rhythm, statuses
@@ -11,12 +11,12 @@ from agora_core.runner.entries import ENDED, Entry
 from agora_core.runner.failures import error_line
 from agora_core.runner.letter_watch import unresolved
 from agora_core.runner.live import Live
-from agora_core.runner.pace import COOL_DOWN, NO_RETRY, RETRIES, SCHEDULE
+from agora_core.runner.pace import COOL_DOWN
 from agora_core.runner.replacing import replacer
 from agora_core.runner.slot_ledger import SlotLedger
-from agora_core.runner.slots import MisfirePolicy
+from agora_core.runner.steps import Steps
 from agora_core.runner.told import Notes, Told
-from agora_core.spec.decisions import Decision, SlotReason
+from agora_core.spec.decisions import Decision
 from agora_core.spec.engines import RunOrder, RunResult
 from agora_core.spec.errors import ConfigError, ConservationError, DeadLetterError
 from agora_core.spec.letters import DlqStore
@@ -46,6 +46,8 @@ class Books:
         self._ends = ends
         self._look = look
         self._slots = SlotLedger(events, self._note)
+        self.steps = Steps(self._slots, clock, events.pace_broken)
+        """What follows, as pipelines' paces have it."""
         self.refused: dict[str, ConfigError] = {}
         """The pipelines that stopped because of a programming error or a wrong configuration."""
         self.cut: list[str] = []
@@ -91,7 +93,7 @@ class Books:
             entry.longest = max(entry.longest, (run.ended_at or run.started_at) - run.started_at)
         entry.status = statuses.ended(entry.status, run, failures)
         self._events.run_finished(run)
-        return self._result(entry, run, self.next_step(entry, failures))
+        return self._result(entry, run, self.steps.next(entry, failures))
 
     def failed(self, entry: Entry, run: Run, error: BaseException) -> RunResult:
         """A run failed."""
@@ -104,7 +106,7 @@ class Books:
         if isinstance(error, ConfigError):
             self.refused[run.pipeline_id] = error
             return self._result(entry, run, Stop(str(run.error), gave_up=True))
-        return self._result(entry, run, self.next_step(entry, run.attempt))
+        return self._result(entry, run, self.steps.next(entry, run.attempt))
 
     def cancelled(self, entry: Entry, run: Run, error: BaseException) -> None:
         """A run was cancelled; what it raised instead is told too."""
@@ -148,71 +150,23 @@ class Books:
             outcome=Outcome.CANCELLED,
             successes=entry.successes,
         )
-        return self.decide(entry, self.next_step(entry, entry.status.consecutive_errors))
-
-    def next_step(self, entry: Entry, failures: int) -> Wait | Stop:
-        """Ask the pipeline's pace; a schedule or a policy that cannot answer stops the pipeline."""
-        return self._retried(entry, lambda: self._after(entry, failures))
-
-    def first_step(self, entry: Entry) -> Wait | Stop:
-        """Ask for the first step under this worker, given what an earlier one kept."""
-        failures, memory = entry.status.consecutive_errors, entry.memory
-        failed = memory.last_run if memory is not None else None
-        if failures and failed is not None and failed.ended_at is not None:
-            failed_at = failed.ended_at
-            step = self._asked(entry, lambda: entry.pace.again(failures, self._clock.now(), failed_at))
-            if isinstance(step, Stop) and memory is not None and memory.reason == step.reason == NO_RETRY:
-                return replace(step, gave_up=False)  # the worker that saw it has told so: the schedule is merely over
-            return self._slots.retried(entry, step, self._clock.now())
-        if entry.settled is not None and entry.pace.has_slots:
-            return self.missed(entry, SlotReason.DOWN)
-        return self.next_step(entry, failures)
-
-    def missed(self, entry: Entry, reason: SlotReason) -> Wait | Stop:
-        """Return what to do where slots may have been missed for *reason*, and tell what becomes of them."""
-        return self._asked(entry, lambda: self._slots.missed(entry, reason, self._clock.now()))
-
-    def overdue(self, entry: Entry, wait: Wait) -> Wait | Stop:
-        """Return what to do where the slot of *wait* has passed a while ago, with others behind it maybe.
-
-        A retry is judged whenever it is due.
-        """
-        if wait.reason in RETRIES:
-            return self._retried(entry, lambda: entry.pace.judged(wait, self._clock.now()))
-        if entry.settled is None:
-            entry.settled = wait.named - timedelta.resolution
-        before = entry.settled
-        step = self.missed(entry, SlotReason.LATE)
-        is_at_once = isinstance(step, Wait) and step.reason == SCHEDULE and step.until <= self._clock.now()
-        return wait if is_at_once and entry.settled == before else step
+        return self.decide(entry, self.steps.next(entry, entry.status.consecutive_errors))
 
     def resumed(self, entry: Entry) -> Wait | Stop | None:
         """Return the next step of a pipeline that was paused, or None where its wait stays: no slot is made up for."""
         since, entry.paused_at = entry.paused_at, None
         if since is not None and entry.pace.has_slots:
-            self._asked(entry, lambda: self._slots.pass_over(entry, since, self._clock.now()))
+            self.steps.pass_over(entry, since)
         self._note(entry)
         if since is None or not entry.pace.has_slots or entry.status.consecutive_errors:
             return None
-        return self.next_step(entry, 0)
+        return self.steps.next(entry, 0)
 
     def paused(self, entry: Entry) -> None:
         """Keep that the pipeline was paused by hand."""
         entry.paused_at = self._clock.now()
         self._slots.settle_before(entry, None, entry.paused_at)
         self._note(entry)
-
-    def _retried(self, entry: Entry, ask: Callable[[], Wait | Stop]) -> Wait | Stop:
-        """Ask, and have it told where the answer is that a failed run is not retried."""
-        return self._slots.retried(entry, self._asked(entry, ask), self._clock.now())
-
-    def _asked(self, entry: Entry, ask: Callable[[], Wait | Stop]) -> Wait | Stop:
-        try:
-            wanted = ask()
-            return wanted if isinstance(wanted, Stop) or wanted.until.tzinfo is UTC else _in_utc(wanted)
-        except Exception as error:  # noqa: BLE001  # a border: timetables and policies are plugins
-            self._events.pace_broken(entry.status.id, error)
-            return Stop(f"its schedule or its backoff policy failed: {error_line(error)}", gave_up=True)
 
     def decide(self, entry: Entry, wanted: Wait | Stop) -> Wait | Stop:
         """Publish what happens next, and return it: what was asked to end has no next run."""
@@ -229,12 +183,7 @@ class Books:
 
     def clock_was_set(self, entry: Entry, wait: Wait, by: timedelta) -> Wait:
         """Publish what *wait* has become, now that the wall clock was set, and return it."""
-        try:
-            moved = entry.pace.moved(wait, entry.last, self._clock.now(), by, entry.settled)
-            moved = _in_utc(moved)
-        except Exception as error:  # noqa: BLE001  # a border: timetables are plugins; the next run's end will tell
-            self._events.pace_broken(entry.status.id, error)
-            return wait
+        moved = self.steps.moved(entry, wait, by)
         if entry.status.state not in ENDED:
             entry.status = statuses.moved(entry.status, moved.until)
         return moved
@@ -278,12 +227,6 @@ class Books:
             entry.status = statuses.not_conserved(entry.status)
             self._events.not_conserved(run)
 
-    def _after(self, entry: Entry, failures: int) -> Wait | Stop:
-        runs_all = entry.pace.misfire.policy is MisfirePolicy.RUN_ALL and entry.pace.has_slots
-        if failures or not runs_all or entry.settled is None:
-            return entry.pace.after(entry.last, failures, self._clock.now(), entry.settled)
-        return self._slots.missed(entry, SlotReason.RUNNING, self._clock.now())
-
     def _keep(self, entry: Entry, run: Run | None, *, reason: str = "") -> None:
         if entry.memory is not None and entry.memory.interruptions:
             entry.memory = replace(entry.memory, interruptions=0)
@@ -324,9 +267,3 @@ class Books:
         except Exception:  # noqa: BLE001  # a border: timetables are plugins, and dates end with the year 9999
             oldest = None
         entry.status = statuses.stale_after(entry.status, oldest)
-
-
-def _in_utc(wait: Wait) -> Wait:
-    if wait.until.tzinfo is None:
-        raise TypeError(f"the schedule named {wait.until!r}, which has no time zone")
-    return replace(wait, until=wait.until.astimezone(UTC))

@@ -82,8 +82,8 @@ class Diary:
         elif self.remembers:
             self._memory = self._cohort.beginning(self._scheduled.id, now)
         if entry.status.state is PipelineState.REGISTERED and entry.memory is not None:
-            return self._on_time(self._books.decide(entry, self._books.first_step(entry)))
-        return self._on_time(self._books.decide(entry, self._books.next_step(entry, entry.status.consecutive_errors)))
+            return self._on_time(self._books.decide(entry, self._books.steps.first(entry)))
+        return self._on_time(self._books.decide(entry, self._books.steps.next(entry, entry.status.consecutive_errors)))
 
     def leave_out(self, runs: int) -> None:
         """So many *runs* began and ended that nobody will ask for."""
@@ -124,7 +124,7 @@ class Diary:
             return step
         if self._time.moment - step.until <= ON_TIME:
             return step
-        return self._books.decide(self._entry, self._books.overdue(self._entry, step))
+        return self._books.decide(self._entry, self._books.steps.overdue(self._entry, step))
 
     def _heard_decision(self, decision: Decision) -> None:
         self._tally.decided(decision)

@@ -114,13 +114,13 @@ class RunHost:
         if status.state in ENDED:
             return Stop(status.reason, gave_up=status.state is PipelineState.FAILED)
         if status.state is PipelineState.REGISTERED and entry.memory is not None:
-            return self._books.decide(entry, self._books.first_step(entry))
-        return self._books.decide(entry, self._books.next_step(entry, status.consecutive_errors))
+            return self._books.decide(entry, self._books.steps.first(entry))
+        return self._books.decide(entry, self._books.steps.next(entry, status.consecutive_errors))
 
     def overdue(self, pipeline_id: str, wait: Wait) -> Wait | Stop:
         """Decide anew where the slot of *wait* passed a while ago: the worker was suspended, or its clock was set."""
         entry = self._roll.entry(pipeline_id)
-        return self._books.decide(entry, self._books.overdue(entry, wait))
+        return self._books.decide(entry, self._books.steps.overdue(entry, wait))
 
     def is_paused(self, pipeline_id: str) -> bool:
         """Return whether the pipeline was paused under an earlier worker."""

@@ -130,14 +130,14 @@ def _started_now(known: Known) -> Outlook:
     entry = Entry(known.scheduled, Cohort(_by(_LEAST, known.pace), str(known.scheduled.schedule)))
     memory = known.memory
     if memory is None:
-        return Outlook(step=books.next_step(entry, 0))
+        return Outlook(step=books.steps.next(entry, 0))
     if was_interrupted(memory):
         is_cut = known.latest is not None and known.latest.ended_at is None
         cut = interrupted(known.latest, known.now) if is_cut and known.latest is not None else None
         memory = after_interruption(memory, cut)
     restore(entry, memory, known.now)
     failures, failed = entry.status.consecutive_errors, memory.last_run
-    step = books.first_step(entry)
+    step = books.steps.first(entry)
     if isinstance(step, Wait) and step.reason in RETRIES and failed is not None and failed.ended_at is not None:
         return _retry(known.pace, entry.last, failures, failed_at=failed.ended_at, now=known.now)
     told = list(decisions)
