@@ -19,7 +19,7 @@ from agora_core.cli.schedule_times import Failing, Gap, When
 from agora_core.cli.simulated_shown import say_simulated, simulated_as_json
 from agora_core.registry.plugins import installed
 from agora_core.runner.pool import WorkerPool
-from agora_core.runner.simulation import Outage, Plan, simulate
+from agora_core.runner.simulation import Outage, Plan, Simulated, simulate
 from agora_core.spec.errors import ConfigError, did_you_mean
 from agora_core.spec.offers import late
 
@@ -104,18 +104,24 @@ def simulate_pool(
         max_processes=pool.settings.max_processes,
         seed=seed,
     )
-    draws = svg is not None or png is not None
-    picture = _timeline(since=begin, until=end, columns=_columns(pipelines=len(pool.pipelines))) if draws else None
-    found = simulate(pool.pipelines, installed().catalogue, plan, draw=picture and picture.row)
-    if picture is not None:
-        _write_pictures(timeline=picture, outages=plan.outages, svg=svg, png=png)
+    found, left_out = _simulated(pool, plan, svg=svg, png=png), not_simulated(pool)
     if as_json:
-        say_json(simulated_as_json(found, lengths, not_simulated(pool)))
+        say_json(simulated_as_json(found, lengths, left_out))
     else:
-        say_simulated(found, lengths, not_simulated(pool))
+        say_simulated(found, lengths, left_out)
     for path in (svg, png):
         if path is not None:
             complain(f"agora: drawn in {path}")
+
+
+def _simulated(pool: WorkerPool, plan: Plan, *, svg: Path | None, png: Path | None) -> Simulated:
+    """Simulate the pool, and draw what came of it where a picture is wanted."""
+    if svg is None and png is None:
+        return simulate(pool.pipelines, installed().catalogue, plan)
+    picture = _timeline(since=plan.since, until=plan.until, columns=_columns(pipelines=len(pool.pipelines)))
+    found = simulate(pool.pipelines, installed().catalogue, plan, draw=picture.row)
+    _write_pictures(timeline=picture, outages=plan.outages, svg=svg, png=png)
+    return found
 
 
 def _durations(pool: WorkerPool, state: str | None, path: Path | None) -> Durations:

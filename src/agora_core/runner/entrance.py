@@ -9,7 +9,7 @@ from typing import Protocol
 
 from agora_core.runner.admission import Admission, Ticket
 from agora_core.runner.jobs import Job
-from agora_core.runner.limits import capacities, needs_of
+from agora_core.runner.limits import capacities_of, needs_of
 from agora_core.runner.slices import SLICE_SECONDS
 from agora_core.spec.engines import Deployment, EngineHost
 from agora_core.spec.isolation import IN_PROCESS
@@ -57,7 +57,7 @@ class Entrance:
     def __init__(self, engine: Starter, deployment: Deployment) -> None:
         self._engine = engine
         self._specs = deployment.pipelines
-        places, there = deployment.max_concurrent_runs, capacities(deployment.resources, deployment.max_processes)
+        places, there = deployment.max_concurrent_runs, capacities_of(deployment.resources, deployment.max_processes)
         isolated, priorities = 0, set()
         for spec in deployment.pipelines.values():
             isolated += spec.isolation != IN_PROCESS
@@ -109,8 +109,12 @@ class Entrance:
 
     def _take_turn(self) -> None:
         """Let in whose turn it is: a few, for at most one slice, and the others in the loop's next turn."""
-        # Which of those that are due at one moment is first, is known when all have come.
-        goes_on = (self._is_ranked and self._engine.more_is_due) or self._let_some_in()
+        if self._is_ranked and self._engine.more_is_due:
+            # Which of those that are due at one moment is first, and who has to wait, is known when all have come.
+            self._turn = None
+            self._call_turn()
+            return
+        goes_on = self._let_some_in()
         self._turn = None
         if goes_on:
             self._call_turn()

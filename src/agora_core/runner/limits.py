@@ -12,7 +12,7 @@ def needs_of(resources: Mapping[str, int], isolation: str) -> Mapping[str, int]:
     return resources if isolation == IN_PROCESS else {**resources, PROCESS: 1}
 
 
-def capacities(resources: Mapping[str, int], max_processes: int | None) -> Mapping[str, int]:
+def capacities_of(resources: Mapping[str, int], max_processes: int | None) -> Mapping[str, int]:
     """Return how much of each there is: of *resources*, and processes, by default as many as there are processors."""
     return {**resources, PROCESS: max_processes or _processors()}
 

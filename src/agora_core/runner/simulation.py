@@ -11,7 +11,7 @@ from agora_core.runner.cohorts import Cohort, Cohorts
 from agora_core.runner.diaries import Drawn
 from agora_core.runner.junction import Junction
 from agora_core.runner.lanes import Lane
-from agora_core.runner.limits import capacities
+from agora_core.runner.limits import capacities_of
 from agora_core.runner.luck import Constant, Lengths, Luck
 from agora_core.runner.paces import pace_of
 from agora_core.runner.parts import Parts
@@ -89,7 +89,7 @@ def simulate(
     resource, raise `DeploymentError`.
     """
     walks, traffic = Walks(plan.since), Traffic()
-    there = capacities(plan.resources, plan.max_processes)
+    there = capacities_of(plan.resources, plan.max_processes)
     lanes, roll = _lanes(pipelines, catalogue, plan, walks, draw)
     now = plan.since
     for outage in (*plan.outages, None):

@@ -23,6 +23,7 @@ from agora_core.runner.last_resort import LastResort
 from agora_core.runner.local_engine import AsyncioEngine
 from agora_core.runner.preparation import check_factories, deployment_of, prepare
 from agora_core.runner.report import PoolReport
+from agora_core.runner.reporting import report_of
 from agora_core.runner.run_options import RunOptions, StopEvent
 from agora_core.runner.scheduled import ScheduledPipeline
 from agora_core.runner.settings import PoolSettings
@@ -33,7 +34,7 @@ from agora_core.runner.unheard import listen
 from agora_core.runner.watchdog import Watchdog
 from agora_core.spec.engines import Engine
 from agora_core.spec.errors import ConfigError, DeploymentError
-from agora_core.spec.health import PipelineState, PipelineStatus, WorkerStatus
+from agora_core.spec.health import PipelineStatus, WorkerStatus
 from agora_core.spec.news import WorkerStarted, WorkerStopped
 from agora_core.spec.offers import Choice
 from agora_core.spec.system_clock import SystemClock
@@ -142,7 +143,7 @@ class Worker:
             if port is not None and options.on_port is not None:
                 options.on_port(port)
             if self._tenure is not None and not await self._tenure.stand_by(ending):
-                return self._report(0, ending)
+                return report_of(self.host, 0, ending)
             stack.enter_context(self._freezer)
             if self._told:
                 ids = tuple(self._pipelines)
@@ -158,7 +159,7 @@ class Worker:
                 await self.host.tell_stopped()
                 is_kept = self._tenure is None or await self._tenure.finish()
             code = code if is_kept else 1
-            report = self._report(code, ending)
+            report = report_of(self.host, code, ending)
         ending.ended(report.exit_code)
         if self._told:
             self._events.worker_stopped(WorkerStopped(at=self._clock.now(), exit_code=report.exit_code, cut=report.cut))
@@ -290,26 +291,6 @@ class Worker:
             timer.cancel()
         await self.host.close(_LETTERS_HURRIED_SECONDS if self._is_ending() else _LETTERS_SECONDS)
 
-    def _report(self, code: int, ending: Ending) -> PoolReport:
-        found = self.host.by_state()
-        running, refused = self.host.running, tuple(self.host.refused)
-        cut = tuple(dict.fromkeys((*self.host.cut, *running)))
-        abandoned = tuple(dict.fromkeys((*running, *self.host.abandoned)))
-        code = 1 if cut or abandoned or self.host.exhausted else code
-        if len(refused) == len(self._pipelines):
-            code = 2
-        return PoolReport(
-            exit_code=ending.exit_code(code),
-            completed=tuple(found[PipelineState.COMPLETED]),
-            stopped=tuple(_without(found[PipelineState.STOPPED], cut)),
-            gave_up=tuple(_without(found[PipelineState.FAILED], refused)),
-            refused=refused,
-            cut=cut,
-            abandoned=abandoned,
-            cooling_down=self.host.exhausted,
-            signal=ending.signals[0] if ending.signals else None,
-        )
-
     def _culprit(self) -> tuple[str, str]:
         """Return the pipeline that holds the loop, and the line it stands at."""
         return self._watchdog.culprit() if self._watchdog is not None else ("", "")
@@ -318,12 +299,6 @@ class Worker:
 async def _ask_when_set(stop: StopEvent, ending: Ending) -> None:
     await stop.wait()
     ending.ask("the stop event was set")
-
-
-def _without(ids: list[str], those: tuple[str, ...]) -> list[str]:
-    """Return *ids* but for *those*, in their order."""
-    left_out = set(those)
-    return [one for one in ids if one not in left_out] if left_out else ids
 
 
 def _engine(chosen: str | Choice | Engine | None, catalogue: Catalogue, clock: Clock) -> Engine:
