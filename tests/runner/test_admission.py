@@ -172,6 +172,19 @@ def test_nobody_is_kept_waiting_by_those_who_come_later(places, before, after):
     assert big in both.started
 
 
+def test_who_loses_another_resource_stands_before_nobody_at_the_last_one():
+    """The first of those who wait for the last one is robbed of what it had: the next has its turn."""
+    both = Both(None)
+    both.ask({"last": 1})
+    both.ask({"last": 2, "a": 1})
+    small = both.ask({"last": 1})
+    both.settle()
+    both.ask({"a": 1, "b": 3}, priority=2)
+    both.settle()
+
+    assert small in both.started
+
+
 def test_a_big_need_is_not_overtaken_at_its_resource_by_small_ones():
     """What is free is set aside for it, until there is enough."""
     both = Both(None)

@@ -8,9 +8,11 @@ import pytest
 from agora_core.registry.discovery import Found
 from agora_core.registry.plugins import assemble, installed
 from agora_core.runner import driver, entrance, slices, worker
+from agora_core.runner.entrance import Entrance
 from agora_core.runner.local_engine import AsyncioEngine
 from agora_core.runner.pool import WorkerPool
 from agora_core.runner.schedule import Schedule
+from agora_core.spec.engines import Deployment
 from agora_core.spec.errors import ConfigError, DeploymentError
 from agora_core.spec.health import PipelineState
 from agora_core.spec.markers import hookimpl
@@ -68,6 +70,19 @@ def test_a_crowd_that_is_due_at_one_moment_begins_by_priority(scheduled, script,
     steered(nothing, *crowd, max_concurrent_runs=1)
 
     assert [moments[0] for moments in started(*scripts)] == [599 - rank for rank in range(600)]
+
+
+def test_without_limits_no_pipeline_is_looked_at():
+    """A hundred thousand of them start with nothing worked out that only a queue would ask for."""
+
+    class Untouched(dict):
+        def values(self):
+            raise AssertionError("each pipeline is looked at")
+
+    async def main():
+        Entrance(None, Deployment(pipelines=Untouched(), graceful_shutdown_timeout=timedelta(0)))
+
+    asyncio.run(main())
 
 
 def test_no_more_runs_than_places(scheduled, script):

@@ -115,7 +115,8 @@ class _Line(Generic[Owner]):
         served = []
         while (ticket := self._first()) is not None and ticket.needs[self.name] <= self.spare:
             self.behind.pop()
-            ticket.is_asking = ticket.is_asking and not self.is_last
+            if self.is_last:
+                ticket.is_asking = False
             self.spare -= ticket.needs[self.name]
             insort(self.aside, (ticket.order, ticket))
             ticket.lacks -= {self.name}
@@ -127,15 +128,19 @@ class _Line(Generic[Owner]):
         del self.aside[bisect_left(self.aside, (ticket.order,))]  # which is less than any longer tuple
 
     def _put(self, ticket: Ticket[Owner]) -> None:
-        if not (self.is_last and ticket.is_asking):
-            self.behind.put(ticket)
-        ticket.is_asking = ticket.is_asking or self.is_last
+        if self.is_last:
+            if ticket.is_asking:
+                return
+            ticket.is_asking = True
+        self.behind.put(ticket)
 
     def _first(self) -> Ticket[Owner] | None:
         """Return the first to whom nothing is given yet; who lacks another resource again does not stand here."""
-        while (ticket := self.behind.first()) is not None and self.name not in ticket.lacks:
+        ticket = self.behind.first()
+        while self.is_last and ticket is not None and self.name not in ticket.lacks:
             self.behind.pop()
             ticket.is_asking = False
+            ticket = self.behind.first()
         return ticket
 
 
@@ -150,7 +155,7 @@ class Admission(Generic[Owner]):
         self._lines: dict[str, _Line[Owner]] = {
             name: _Line(name, amount, is_last=name == last) for name, amount in capacities.items()
         }
-        self._last = last
+        self._last, self._only_last = last, frozenset((last,))
         self._ready: _Queue[Owner] = _Queue()
         self._newest = 0
         self._stirred: dict[Ticket[Owner], None] = {}
@@ -174,7 +179,7 @@ class Admission(Generic[Owner]):
     def ask(self, owner: Owner, needs: Mapping[str, int], priority: int) -> Ticket[Owner]:
         """Let *owner* wait for its turn; its *needs* must be within the capacities."""
         self._newest += 1
-        lacks = frozenset(name for name in needs if name != self._last) if needs else _NONE
+        lacks = frozenset(needs) - self._only_last if needs else _NONE
         ticket = Ticket(owner, needs, (-priority, self._newest), lacks, is_waiting=True)
         for name in needs:
             if name != self._last:
@@ -254,7 +259,7 @@ class Admission(Generic[Owner]):
     def _has_the_others(self, ticket: Ticket[Owner]) -> None:
         """Have *ticket* wait for the last resource or, where it needs none of that, for a place alone."""
         if self._last in ticket.needs:
-            ticket.lacks = frozenset((self._last,))
+            ticket.lacks = self._only_last
             self._join(self._last, ticket)
         else:
             self._list(ticket)
@@ -262,12 +267,14 @@ class Admission(Generic[Owner]):
     def _take_back_last(self, ticket: Ticket[Owner]) -> None:
         """Have *ticket* neither hold nor ask for the last resource, since it lacks another one from now on."""
         if self._last in ticket.lacks:
-            ticket.lacks -= {self._last}
+            ticket.lacks -= self._only_last  # it may have stood before others
         elif len(ticket.lacks) == 1:  # before, it lacked nothing
             line = self._lines[self._last]
             line.remove(ticket)
             line.spare += ticket.needs[self._last]
-            self._serve(self._last)
+        else:
+            return
+        self._serve(self._last)
 
     def _list(self, ticket: Ticket[Owner]) -> None:
         if not ticket.is_listed:

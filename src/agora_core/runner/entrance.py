@@ -12,7 +12,6 @@ from agora_core.runner.jobs import Job
 from agora_core.runner.limits import capacities_of, needs_of
 from agora_core.runner.slices import SLICE_SECONDS
 from agora_core.spec.engines import Deployment, EngineHost
-from agora_core.spec.isolation import IN_PROCESS
 from agora_core.spec.resources import PROCESS
 from agora_core.spec.time import Clock
 
@@ -58,12 +57,10 @@ class Entrance:
         self._engine = engine
         self._specs = deployment.pipelines
         places, there = deployment.max_concurrent_runs, capacities_of(deployment.resources, deployment.max_processes)
-        isolated, priorities = 0, set()
-        for spec in deployment.pipelines.values():
-            isolated += spec.isolation != IN_PROCESS
-            priorities.add(spec.priority)
-        self._is_limited = places is not None or bool(deployment.resources) or isolated > there[PROCESS]
-        self._is_ranked = len(priorities) > 1
+        is_short = places is not None or bool(deployment.resources)
+        self._is_limited = is_short or deployment.isolated > there[PROCESS]
+        # To look at each pipeline costs more than to start it: only where somebody may have to wait.
+        self._is_ranked = self._is_limited and len({spec.priority for spec in deployment.pipelines.values()}) > 1
         self._admission: Admission[Visit] = Admission(places, there, last=PROCESS)
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()  # or a turn would take on that of the run that ended before it

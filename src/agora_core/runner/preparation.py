@@ -15,6 +15,7 @@ from agora_core.runner.settings import PoolSettings
 from agora_core.runner.slices import in_chunks, in_slices
 from agora_core.spec.engines import Deployment, PipelineSpec
 from agora_core.spec.errors import AgoraError, DeploymentError, FactoryError
+from agora_core.spec.isolation import IN_PROCESS
 from agora_core.spec.resources import problems as lacking
 
 
@@ -66,6 +67,7 @@ def deployment_of(pipelines: Mapping[str, ScheduledPipeline], settings: PoolSett
         max_concurrent_runs=settings.max_concurrent_runs,
         resources=settings.resources,
         max_processes=settings.max_processes,
+        isolated=sum(one.isolation != IN_PROCESS for one in pipelines.values()),
     )
 
 

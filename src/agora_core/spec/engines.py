@@ -48,6 +48,8 @@ class Deployment:
     """How much there is of each resource for all runs at a time."""
     max_processes: int | None = None
     """How many isolated runs may go on at a time in a worker; None is as many as its machine has processors."""
+    isolated: int = 0
+    """How many of the pipelines are isolated, told so that nobody has to look at each of them for it."""
 
     @property
     def revision(self) -> str:
