@@ -2,6 +2,7 @@
 
 import asyncio
 import selectors
+import sys
 from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -316,6 +317,21 @@ def sibling(name: str) -> Any:
 
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def cpu(monkeypatch):
+    """Processor time that only passes where a test says so, however busy the machine is, and where it stalls."""
+    spent = SimpleNamespace(seconds=0.0, stalls=lambda: 0.0)
+
+    def look():
+        spent.seconds += spent.stalls()
+        return spent.seconds
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith("agora_core.flow.") and hasattr(module, "perf_counter"):
+            monkeypatch.setattr(module, "perf_counter", look)
+    return spent
 
 
 @pytest.fixture

@@ -15,6 +15,9 @@ from agora.testing import run_virtual
 from agora_core.spec.errors import DeadLetterError, LeaseLostError, RunError, TooManyDeadError
 from agora_core.spec.records import BadRecord
 
+STALLS = (*[0] * 30, 0.002, 0.006, 0.3)
+"""Seconds that pass until one looks at the clock: mostly none, some of a slice, more, or more than a batch has."""
+
 
 class Numbers:
     """A plain source of the numbers up to *count*, which can be resumed."""
@@ -254,7 +257,7 @@ class TestPace:
 
         assert run_virtual(go()) <= 100 / 0.95
 
-    def test_order_costs_little_where_waits_differ(self, flow):
+    def test_order_costs_little_where_waits_differ(self, flow, cpu):
         """A window of four times the concurrency makes up for most of the differences."""
         chance = Random(7)
         waits = [chance.expovariate(1) for _ in range(6400)]
@@ -266,15 +269,12 @@ class TestPace:
 
         assert run_virtual(go()) <= sum(waits) / 64 / 0.85
 
-    async def test_functions_that_never_wait_let_siblings_run(self, flow, monkeypatch):
+    async def test_functions_that_never_wait_let_siblings_run(self, flow, cpu):
         """They give their turn away as all others do, and the crew has one turn, not one for each worker."""
-        now, ticks, seen = 0.0, 0, []
-        for module in ("crew", "turns", "governor", "run", "pulled"):
-            monkeypatch.setattr(f"agora_core.flow.{module}.perf_counter", lambda: now)
+        ticks, seen = 0, []
 
         def busy(record):
-            nonlocal now
-            now += 0.001
+            cpu.seconds += 0.001
             seen.append(ticks)
             return record
 
@@ -362,7 +362,7 @@ class TestFailing:
 
         assert [letter.record for letter in store.all] == list(range(10))
 
-    def test_bad_records_and_nones_pass_by(self, flow):
+    def test_bad_records_and_nones_pass_by(self, flow, cpu):
         """A bad record enters no stage; None is a record of the source like any other."""
         entered, store, sink = [], flow.Store(), []
 
@@ -517,7 +517,7 @@ class TestEnding:
 
         assert bound.counts.consumed == bound.counts.in_flight == 1
 
-    def test_a_stage_that_swallows_its_cancellation_gets_no_other_record(self, flow):
+    def test_a_stage_that_swallows_its_cancellation_gets_no_other_record(self, flow, cpu):
         """The run is over; its last record is the last."""
         entered = []
 
@@ -713,10 +713,12 @@ class JaggedLater(Jagged):
     batch_size=st.integers(1, 12),
     crews=st.lists(st.integers(2, 9), min_size=0, max_size=2),
     seed=st.integers(0, 99),
+    stalls=st.booleans(),
 )
-def test_a_crash_doubles_no_more_than_a_batch(sizes, waits, batch_size, crews, seed, flow):
+def test_a_crash_doubles_no_more_than_a_batch(sizes, waits, batch_size, crews, seed, stalls, flow, cpu):
     """Whatever was written lies less than a batch before the checkpoint, in whichever order records are done."""
-    state, ahead, written = flow.Positions(), [], []
+    state, ahead, written, chance = flow.Positions(), [], [], Random(seed)
+    cpu.stalls = lambda: chance.choice(STALLS) if stalls else 0.0
 
     def write_batch(records):
         written.extend(records)

@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 
 from agora_core.flow.batch_size import BATCH_SECONDS, BatchSize
 from agora_core.flow.context import RunContext
+from agora_core.flow.feed import ask
+from agora_core.flow.pulled import Pulled
+from agora_core.flow.pump import Pump
 from agora_core.spec.errors import RunError
 
 
@@ -18,12 +21,6 @@ class Giver:
 
     def __init__(self, **methods):
         vars(self).update(methods)
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """A chain that takes no time, however busy the machine is."""
-    monkeypatch.setattr("agora_core.flow.run.perf_counter", lambda: 0.0)
 
 
 class TestShapes:
@@ -167,7 +164,7 @@ class TestBatching:
 
         assert seen == [[1], [1, 2], [1, 2, 3]]
 
-    def test_a_burst_leaves_as_one_batch(self, flow, quick):
+    def test_a_burst_leaves_as_one_batch(self, flow, cpu):
         """What a source gives before it waits travels together, once the pipeline is known to be quick."""
         burst = list(range(100, 150))
         items = [item for n in range(9) for item in (n, flow.Stream.WAIT)]
@@ -178,7 +175,7 @@ class TestBatching:
         assert sink.lists[-1] == burst
 
     @pytest.mark.parametrize("kind", ["Stream", "PlainStream"])
-    async def test_batches_double_up_to_the_size(self, flow, quick, kind):
+    async def test_batches_double_up_to_the_size(self, flow, cpu, kind):
         """From one record to `batch_size`, never more."""
         sink = flow.KeptLists()
 
@@ -213,6 +210,41 @@ class TestBatching:
         assert source.given <= 1 + 4
         released.set()
         assert (await task).written == 1000
+
+    @pytest.mark.parametrize("waits", [False, True])
+    @pytest.mark.parametrize("kind", ["list", "iterator", "generator"])
+    async def test_batches_that_become_smaller_while_it_waits_for_its_turn(self, flow, kind, waits, cpu):
+        """What is there is enough then: no more is read than the new size, and than is wanted at all."""
+        source = flow.Stream(range(100))
+        if kind != "generator":
+            records = (list if kind == "list" else iter)(range(100))
+            source = SimpleNamespace(stream=lambda: asyncio.sleep(0, records) if waits else records)
+        elif not waits:
+            source = flow.PlainStream(range(100))
+        size = BatchSize(64, 1 << 24)
+        size.now = 8
+
+        class Share:
+            looks = 0
+
+            def is_over(self, now):
+                self.looks += reader.waiting >= 3
+                return self.looks > (not waits)  # a plain source is left alone, too, where the time is over behind it
+
+            async def turn(self):
+                size.now = 1
+
+        reader = (Pump if waits else Pulled)(
+            ask(source, size=64, limit=10), source, size=size, limit=10, positioned=False, governor=Share()
+        )
+        reader.start()
+        await reader.ready(None)
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+        assert reader.error is None
+        assert reader.waiting == 3
+        await reader.close()
 
     def test_the_size_follows_the_pace_of_the_chain(self):
         """It doubles while a batch is quick and shrinks to what fits the budget when it is slow."""
@@ -403,7 +435,7 @@ class TestStopping:
         assert at <= len(records) <= at + 2 * 4
 
     @pytest.mark.parametrize(("count", "early"), [(6, True), (7, False), (8, True)])
-    async def test_a_stop_behind_the_last_of_a_list_is_no_early_stop(self, flow, count, early):
+    async def test_a_stop_behind_the_last_of_a_list_is_no_early_stop(self, flow, count, early, cpu):
         """Batches of 1, 2 and 4 have seven records: there is nothing that a list of seven could give any more."""
         sink = flow.KeptLists()
         bound = flow.build(SimpleNamespace(stream=lambda: list(range(count))), sink, batch_size=4)

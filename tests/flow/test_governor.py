@@ -11,17 +11,6 @@ from agora_core.flow.failures import failure_of
 from agora_core.flow.governor import SLICE_SECONDS, Governor
 from agora_core.flow.weight import weight_of
 
-READING_THE_CLOCK = ("crew", "governor", "outlet", "pulled", "run", "turns")
-
-
-@pytest.fixture
-def cpu(monkeypatch):
-    """Processor time that only passes where a test says so, however busy the machine is."""
-    spent = SimpleNamespace(seconds=0.0)
-    for module in READING_THE_CLOCK:
-        monkeypatch.setattr(f"agora_core.flow.{module}.perf_counter", lambda: spent.seconds)
-    return spent
-
 
 class Suspensions:
     """Awaits *work*, and counts how often it lets the loop go."""

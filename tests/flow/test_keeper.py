@@ -80,7 +80,7 @@ class Ticks:
             await asyncio.sleep(self.pause)
 
 
-def test_the_run_goes_on_while_the_store_writes(flow, slow):
+def test_the_run_goes_on_while_the_store_writes(flow, slow, cpu):
     """Batches are written while a letter is on its way; its record is in flight until then, and then dead."""
     dlq, sink, seen = slow(), flow.Kept(), []
 
@@ -97,7 +97,7 @@ def test_the_run_goes_on_while_the_store_writes(flow, slow):
     assert (summary.dead, summary.written, summary.in_flight) == (1, 59, 0)
 
 
-def test_letters_that_die_meanwhile_share_a_put(flow, slow):
+def test_letters_that_die_meanwhile_share_a_put(flow, slow, cpu):
     """One put at a time; what dies during it goes with the next, in order."""
     dlq = slow(0.1)
 
@@ -111,7 +111,7 @@ def test_letters_that_die_meanwhile_share_a_put(flow, slow):
     assert [letter.record for letter in dlq.all] == list(range(100))
 
 
-def test_puts_are_not_too_close_to_each_other(flow, slow):
+def test_puts_are_not_too_close_to_each_other(flow, slow, cpu):
     """However quick the store is, letters gather for 20 ms while the run has other work."""
     dlq = slow(0.0)
 

@@ -287,7 +287,7 @@ class TestFailingAgain:
         assert store.all[0].note == "tried 3 times"
 
     @pytest.mark.parametrize("place", ["write", "flush"])
-    def test_a_sink_that_is_down_ends_the_replay(self, flow, store, keep, place):
+    def test_a_sink_that_is_down_ends_the_replay(self, flow, store, keep, place, cpu):
         """Its letters are given back untried, those before it stay replayed."""
         for number in range(60):
             keep(number, "sink_write", sink="down")
@@ -372,7 +372,7 @@ class TestBounds:
 
         assert (summary.taken, summary.taken_until) == (3, flow.noon + timedelta(minutes=10))
 
-    def test_progress_is_told_after_each_lease(self, flow, store, keep):
+    def test_progress_is_told_after_each_lease(self, flow, store, keep, cpu):
         """With the counts so far."""
         for number in range(70):
             keep(number)

@@ -51,7 +51,9 @@ class Pulled:
         """Read a batch, or as much of it as this turn of the loop has time for."""
         while not self._ended and len(self._buffer) < self._size.now:
             stride = await self._turns.give()
-            self._read_stride(min(stride, self._left, self._size.now - len(self._buffer)))
+            room = self._size.now - len(self._buffer)
+            if room > 0:  # a crew's batch that took long may have made the next ones smaller meanwhile
+                self._read_stride(min(stride, self._left, room))
             if self._buffer and self._governor.is_over(perf_counter()):
                 break
         return True

@@ -229,13 +229,17 @@ class Pump:
         """Wait until the pipeline has taken what is here; return how many records may come until the next look."""
         if len(self._buffer) >= self._size.now:
             await asyncio.sleep(0)  # mostly enough: the pipeline was woken before, and takes them in this turn
-        while len(self._buffer) >= self._size.now:
-            self._freed = asyncio.get_running_loop().create_future()
-            try:
-                await self._freed
-            finally:
-                self._freed = None
-        return min(await self._turns.give(), self._left, self._size.now - len(self._buffer))
+        while True:
+            while len(self._buffer) >= self._size.now:
+                self._freed = asyncio.get_running_loop().create_future()
+                try:
+                    await self._freed
+                finally:
+                    self._freed = None
+            stride = await self._turns.give()
+            room = self._size.now - len(self._buffer)
+            if room > 0:  # a batch that took long may have made the next ones smaller meanwhile
+                return min(stride, self._left, room)
 
 
 class _Asynchronous:
