@@ -1,5 +1,8 @@
 """The plugin `numpy`: arrays and scalars in dead letters come back with every bit."""
 
+import subprocess
+import sys
+
 import pytest
 
 pytest.importorskip("numpy", reason="the extra `numpy` is not installed")
@@ -105,3 +108,18 @@ async def test_a_record_of_arrays_is_replayable(tmp_path):
 def test_the_plugin_offers_it():
     """Every worker has it, once the extra is there."""
     assert "npy/1" in [codec.name for codec in record_codecs(installed())]
+
+
+def test_numpy_is_imported_with_the_first_of_its_values():
+    """A worker that has the plugin, and no such record, starts no later for it."""
+    program = (
+        "import sys\n"
+        "from agora_core.registry.codecs import record_codecs\n"
+        "from agora_core.registry.plugins import installed\n"
+        "[codec] = [each for each in record_codecs(installed()) if each.name == 'npy/1']\n"
+        "assert codec.encode({'a': 1}) is None and 'numpy' not in sys.modules\n"
+        "import numpy\n"
+        "assert codec.decode(codec.encode(numpy.int8(5))) == 5\n"
+    )
+
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -123,6 +123,8 @@ def test_the_list_as_json(project, some_plugins):
         (["worker", "--list"], {"asyncio", "structlog", "aiohttp", "msgspec", "croniter", "logging", "rich"}),
         (["version"], {"asyncio", "structlog", "aiohttp", "msgspec", "logging", "rich"}),
         (["plugins"], {"asyncio", "structlog", "aiohttp", "msgspec", "croniter", "logging", "rich"}),
+        (["dlq", "list", "--help"], {"structlog", "aiohttp", "rich", "numpy", "agora_core.flow.replay"}),
+        (["schedule", "next", "--help"], {"structlog", "aiohttp", "rich", "numpy", "agora_core.runner.simulation"}),
     ],
 )
 def test_commands_import_only_what_they_need(project, words, most):

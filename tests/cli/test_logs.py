@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -108,6 +110,23 @@ def test_any_value_can_be_logged(logged, style, value):
     assert len(logged(style, lambda: log.info("odd", extra={"value": value})).splitlines()) == 1
 
 
+@pytest.mark.parametrize("value", [float("nan"), [float("inf")], (1, b"\xff")])
+def test_json_is_json(logged, value):
+    """Not what only Python reads."""
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    json.loads(logged("json", lambda: log.info("odd", extra={"value": value})), parse_constant=refuse)
+
+
+def test_a_stack_that_was_asked_for_is_shown(logged):
+    """As any logging shows it."""
+    assert "in test_a_stack_that" not in logged("json", lambda: log.info("here"))
+    for style in ("json", "console"):
+        assert "in test_a_stack_that" in logged(style, lambda: log.info("here", stack_info=True))
+
+
 def test_levels_and_warnings(logged):
     """What is below the level is left out; Python's warnings are events too."""
     assert logged("json", lambda: log.info("x"), level="warning") == ""
@@ -139,3 +158,18 @@ class Full(io.StringIO):
 
     def flush(self):
         raise OSError(28, "No space left on device")
+
+
+def test_only_the_console_pays_for_what_draws_it():
+    """It takes longer to import than all else that a worker needs."""
+    program = (
+        "import sys\n"
+        "from agora_core.cli.logs import log_to\n"
+        "for style in 'json', 'console':\n"
+        "    log_to(sys.stderr, style=style, level='info')\n"
+        "    print('structlog' in sys.modules)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["False", "True"]

@@ -1,26 +1,26 @@
 """The worker's log: one line per event, for people on a terminal or as JSON; it never gets in a record's way."""
 
+import json
 import logging
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
-from structlog.dev import ConsoleRenderer, plain_traceback
-from structlog.processors import JSONRenderer, format_exc_info
-from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level
-from structlog.typing import Processor
-
-from agora_core.cli.printing import plain
+from agora_core.spec.offers import late
 from agora_core.spec.redaction import redact
 
-Event = MutableMapping[str, Any]
+Event = dict[str, Any]
 
 _SHOWN_AS = {"pipeline_id": "pipeline", "run_id": "run"}
-_FIRST = ("time", "level", "event", "pipeline", "run")
+_FIRST = ("pipeline", "run")
+_NO_EXTRAS = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+
+_console: Callable[..., Callable[[Event], str]] = late("agora_core.cli.log_console:console")
 
 
 class QuietHandler(logging.StreamHandler[IO[str]]):
@@ -40,60 +40,48 @@ def log_to(stream: IO[str] | None, *, style: str, level: str) -> None:
     if style == "auto":
         style = "console" if _is_terminal(stream) else "json"
     handler = QuietHandler(stream if stream is not None else _nowhere())
-    handler.setFormatter(_formatter(style, colors=_wants_colors(stream)))
+    handler.setFormatter(_Lines(json.dumps if style == "json" else _console(colors=_wants_colors(stream))))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.captureWarnings(True)
 
 
-def _formatter(style: str, *, colors: bool) -> ProcessorFormatter:
-    rendering: list[Processor]
-    if style == "json":
-        rendering = [format_exc_info, _redacted, JSONRenderer(default=repr)]
-    else:
-        console = ConsoleRenderer(
-            colors=colors, sort_keys=False, pad_event_to=24, timestamp_key="time", exception_formatter=plain_traceback
-        )
-        rendering = [format_exc_info, _redacted, _on_one_line, console]
-    return ProcessorFormatter(
-        foreign_pre_chain=[add_log_level, ExtraAdder(), _timed],
-        processors=[ProcessorFormatter.remove_processors_meta, _in_order, *rendering],
-    )
+class _Lines(logging.Formatter):
+    """Makes of each event one line: its values in order and without secrets, as *rendered*."""
+
+    def __init__(self, rendered: Callable[[Event], str]) -> None:
+        super().__init__()
+        self._rendered = rendered
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; on the console a traceback or a stack follows it."""
+        return self._rendered({key: _without_secrets(value) for key, value in self._event_of(record).items()})
+
+    def _event_of(self, record: logging.LogRecord) -> Event:
+        extra = {_SHOWN_AS.get(key, key): value for key, value in vars(record).items() if key not in _NO_EXTRAS}
+        event = {"time": _moment(record.created), "level": record.levelname.lower(), "event": record.getMessage()}
+        event |= {key: extra[key] for key in _FIRST if key in extra} | extra | {"logger": record.name}
+        if record.exc_info:
+            event["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            event["stack"] = self.formatStack(record.stack_info)
+        return event
 
 
-def _timed(logger: object, method: str, event: Event) -> Event:
-    """Add the moment at which it was logged, not that at which it is written."""
-    record: logging.LogRecord = event["_record"]
-    when = datetime.fromtimestamp(record.created, UTC)
-    event["time"] = when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03}Z"
-    event["logger"] = record.name
-    return event
-
-
-def _in_order(logger: object, method: str, event: Event) -> Event:
-    named = {_SHOWN_AS.get(key, key): value for key, value in event.items()}
-    return {**{key: named[key] for key in _FIRST if key in named}, **named}
-
-
-def _redacted(logger: object, method: str, event: Event) -> Event:
-    """Take out whatever looks like a secret, wherever it stands."""
-    return {key: _without_secrets(value) for key, value in event.items()}
+def _moment(seconds: float) -> str:
+    """Return the moment at which an event was logged, not that at which it is written."""
+    when = datetime.fromtimestamp(seconds, UTC)
+    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03}Z"
 
 
 def _without_secrets(value: object) -> object:
+    """Take out whatever looks like a secret, wherever it stands, and whatever JSON has no word for."""
     if isinstance(value, list | tuple):
         return [_without_secrets(each) for each in value]
-    return value if isinstance(value, bool | int | float | None) else redact(str(value))
-
-
-def _on_one_line(logger: object, method: str, event: Event) -> Event:
-    """Escape what could break the line or steer the terminal; tracebacks and stacks alone keep their lines."""
-    return {key: _escaped(value, key) if isinstance(value, str) else value for key, value in event.items()}
-
-
-def _escaped(value: str, key: str) -> str:
-    return "\n".join(map(plain, value.splitlines())) if key in ("exception", "stack") else plain(value)
+    if isinstance(value, bool | int | None) or (isinstance(value, float) and isfinite(value)):
+        return value
+    return redact(str(value))
 
 
 def _is_terminal(stream: IO[str] | None) -> bool:

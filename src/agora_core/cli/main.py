@@ -4,12 +4,12 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
 from agora_core.cli.endings import OWN_PROCESS, ending
+from agora_core.cli.late_group import LateGroup, imported
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("agora_core.cli.demo:demo", "Watch scheduled pipelines work on a real feed of earthquakes."),
@@ -39,24 +39,15 @@ _GC_THRESHOLD = 10_000
 _PLUGIN_COMMANDS = "agora_core.cli.plugin_commands:find_command"
 
 
-def _imported(place: str) -> Any:
-    module, _, attribute = place.partition(":")
-    return getattr(import_module(module), attribute)
-
-
-class LateGroup(click.Group):
-    """A group that knows its commands by name and imports the one that is used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of the table, in its order; plugins' commands are found by name alone."""
-        return list(COMMANDS)
+class Program(LateGroup):
+    """The commands of the table, and those that plugins add."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command *cmd_name*, from the table or from a plugin that offers it."""
-        if cmd_name in COMMANDS:
-            found: click.Command = _imported(COMMANDS[cmd_name][0])
+        found = super().get_command(ctx, cmd_name)
+        if found is not None:
             return found
-        find: Callable[[str, Sequence[str]], click.Command | None] = _imported(_PLUGIN_COMMANDS)
+        find: Callable[[str, Sequence[str]], click.Command | None] = imported(_PLUGIN_COMMANDS)
         return find(cmd_name, tuple(COMMANDS))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -86,14 +77,18 @@ class LateGroup(click.Group):
 
         def command() -> None:
             if os.environ.get(_FAILPOINT):
-                _imported("agora_core.spec.failpoints:check")()
+                imported("agora_core.spec.failpoints:check")()
             with self.make_context(name, list(sys.argv[1:] if args is None else args), **extra) as context:
                 self.invoke(context)
 
         raise SystemExit(ending(command))
 
 
-@click.group(cls=LateGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Program,
+    places={name: place for name, (place, _) in COMMANDS.items()},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 def main() -> None:
     """Run ETL pipelines on schedules: nothing lost, nothing hidden, nothing blocked, nothing wasted.
 
