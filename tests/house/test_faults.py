@@ -2,6 +2,7 @@
 
 import ast
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,7 @@ def marks(decorators: list[ast.expr], name: str) -> list[ast.Call]:
     return [one for one in calls if ast.unparse(one.func) == f"pytest.mark.{name}"]
 
 
+@cache
 def found() -> dict[int, list[tuple[str, bool]]]:
     """Return the tests of each fault, and whether each is expected to fail."""
     tests: dict[int, list[tuple[str, bool]]] = defaultdict(list)
