@@ -27,7 +27,7 @@ PACKAGE = ROOT / "src" / "agora_core" / "cli"
 def shown(project, monkeypatch):
     """What a demo of a moment printed: what it started runs to its end."""
     monkeypatch.setattr("sys.argv", ["agora"])
-    done = project.agora("demo", "--for", "0.2")
+    done = project.agora("demo", "--for", "1")
     assert done.exit_code == 0, done.output
     return done.stdout
 
