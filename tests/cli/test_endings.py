@@ -69,7 +69,14 @@ def test_an_error_of_a_file_is_not_taken_for_one_of_the_output():
                 "resume, run, runs, schedule, trigger, version, worker"
             ),
         ),
-        (["dlq", "lst"], "agora: no such command 'lst'"),
+        (
+            ["dlq", "lst"],
+            (
+                "agora: no command of agora dlq named 'lst'; known: discard, export, import, list, migrate, park, "
+                "purge, replay, show, stats, unpark, verify; did you mean 'list'?"
+            ),
+        ),
+        (["schedule", "nxt"], "did you mean 'next'?"),
         (["demo", "--for", "0"], "agora: invalid value for '--for'"),
         (["worker", "--json"], "agora: --json is for --list"),
     ],
@@ -141,3 +148,23 @@ def test_ctrl_c_while_the_users_code_is_imported(project):
 
     assert process.wait(timeout=20) == 130
     assert project.lines("log.txt") == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("dlq re", ["replay"]),
+        ("schedule ", ["next", "explain", "simulate", "lint"]),
+        ("frob ", None),
+        ("dlq frob ", None),
+    ],
+)
+def test_a_shell_completes_commands(project, typed, offered):
+    """Names of groups are completed though nothing of theirs is imported; a name that is none yet is no error."""
+    words = f"agora {typed}"
+    environment = {"_AGORA_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+
+    done = project.real(env=environment)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert offered is None or [line.partition(",")[2] for line in done.stdout.splitlines()] == offered

@@ -120,6 +120,59 @@ def test_json_is_json(logged, value):
     json.loads(logged("json", lambda: log.info("odd", extra={"value": value})), parse_constant=refuse)
 
 
+class Broken:
+    def __str__(self):
+        raise RuntimeError("no")
+
+
+RING = []
+RING.append(RING)
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+@pytest.mark.parametrize(
+    ("message", "arguments", "shown"),
+    [
+        ("a %d b", ["x"], "a %d b (the arguments do not fit: TypeError) x"),
+        ("%s", [Broken()], "a Broken that cannot be"),
+    ],
+)
+def test_what_is_logged_wrongly_is_shown_all_the_same(logged, style, message, arguments, shown):
+    """A line with arguments that do not fit tells more than none."""
+    assert shown in logged(style, lambda: log.info(message, *arguments))
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+@pytest.mark.parametrize("value", [Broken(), RING, 10**5000], ids=["broken", "ring", "long"])
+def test_what_cannot_be_shown_loses_no_line(logged, style, value):
+    """Nor does it come back to who logs."""
+    assert "odd" in logged(style, lambda: log.info("odd", extra={"value": value}))
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+@pytest.mark.parametrize("key", ["time", "level", "event", "logger", "exception", "stack"])
+def test_what_is_added_takes_nobodys_place(logged, style, key):
+    """The moment, the level, the event and the logger are those of the line, whatever stands beside them."""
+    text = logged(style, lambda: log.warning("odd", extra={key: 5}))
+
+    assert "5" in text
+    assert "odd" in text
+    if style == "json":
+        event = json.loads(text)
+        assert (event["level"], event["event"], event["logger"]) == ("warning", "odd", "agora.runner")
+        assert event["time"].endswith("Z")
+
+
+def test_an_error_that_is_none_is_not_shown(logged):
+    """Outside of an exception there is nothing to tell of."""
+    assert "exception" not in json.loads(logged("json", lambda: log.warning("odd", exc_info=True)))  # noqa: LOG014
+
+
+def test_names_of_values_steer_no_terminal(logged):
+    """They come from wherever the values come from."""
+    assert "\x1b" not in logged("console", lambda: log.info("odd", extra={"a\x1b[31mb\nc": 1}))
+
+
 def test_a_stack_that_was_asked_for_is_shown(logged):
     """As any logging shows it."""
     assert "in test_a_stack_that" not in logged("json", lambda: log.info("here"))

@@ -2,17 +2,19 @@
 
 import asyncio
 import selectors
-import sys
 from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from pkgutil import iter_modules
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import agora_core.flow
 from agora_core.flow.bound import BoundPipeline
 from agora_core.flow.delivery_config import DeliveryConfig
 from agora_core.flow.pipeline import Pipeline
@@ -328,8 +330,9 @@ def cpu(monkeypatch):
         spent.seconds += spent.stalls()
         return spent.seconds
 
-    for name, module in list(sys.modules.items()):
-        if name.startswith("agora_core.flow.") and hasattr(module, "perf_counter"):
+    for found in iter_modules(agora_core.flow.__path__, "agora_core.flow."):
+        module = import_module(found.name)  # many are imported with the first run only
+        if hasattr(module, "perf_counter"):
             monkeypatch.setattr(module, "perf_counter", look)
     return spent
 

@@ -16,12 +16,12 @@ def console(*, colors: bool) -> Callable[[dict[str, Any]], str]:
 
     def rendered(event: dict[str, Any]) -> str:
         """Escape what could break the line or steer the terminal; tracebacks and stacks alone keep their lines."""
-        return renderer(None, "", {key: _escaped(value, key) for key, value in event.items()})
+        return renderer(None, "", {plain(key): _escaped(value, key) for key, value in event.items()})
 
     return rendered
 
 
 def _escaped(value: object, key: str) -> object:
-    if not isinstance(value, str):
-        return value
-    return "\n".join(map(plain, value.splitlines())) if key in ("exception", "stack") else plain(value)
+    if key in ("exception", "stack"):
+        return "\n".join(map(plain, str(value).splitlines()))
+    return plain(value) if isinstance(value, str) else value

@@ -11,14 +11,17 @@ from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
+from agora_core.runner.log_records import added_to
 from agora_core.spec.offers import late
 from agora_core.spec.redaction import redact
 
 Event = dict[str, Any]
 
 _SHOWN_AS = {"pipeline_id": "pipeline", "run_id": "run"}
+_OWN = ("time", "level", "event", "logger")
 _FIRST = ("pipeline", "run")
-_NO_EXTRAS = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+_INTEGER_BITS = 64
+"""A longer integer is text: most readers of JSON would round it, and Python writes none of very many digits."""
 
 _console: Callable[..., Callable[[Event], str]] = late("agora_core.cli.log_console:console")
 
@@ -59,14 +62,28 @@ class _Lines(logging.Formatter):
         return self._rendered({key: _without_secrets(value) for key, value in self._event_of(record).items()})
 
     def _event_of(self, record: logging.LogRecord) -> Event:
-        extra = {_SHOWN_AS.get(key, key): value for key, value in vars(record).items() if key not in _NO_EXTRAS}
-        event = {"time": _moment(record.created), "level": record.levelname.lower(), "event": record.getMessage()}
-        event |= {key: extra[key] for key in _FIRST if key in extra} | extra | {"logger": record.name}
-        if record.exc_info:
+        own = {"time": _moment(record.created), "level": record.levelname.lower(), "event": _message(record)}
+        last = {"logger": record.name}
+        extra = {_shown_as(key): value for key, value in added_to(record).items()}
+        event = own | {key: extra[key] for key in _FIRST if key in extra} | extra | last
+        if record.exc_info and record.exc_info[0] is not None:
             event["exception"] = self.formatException(record.exc_info)
         if record.stack_info:
             event["stack"] = self.formatStack(record.stack_info)
         return event
+
+
+def _shown_as(key: str) -> str:
+    """Return the name under which a line has the value that stands in its record as *key*."""
+    return f"extra_{key}" if key in _OWN else _SHOWN_AS.get(key, key)
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception as error:  # noqa: BLE001  # a line that is logged wrongly is shown all the same
+        told = f"{_text(record.msg)} (the arguments do not fit: {type(error).__name__})"
+        return told + "".join(f" {_text(value)}" for value in record.args or ())
 
 
 def _moment(seconds: float) -> str:
@@ -75,13 +92,22 @@ def _moment(seconds: float) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03}Z"
 
 
-def _without_secrets(value: object) -> object:
+def _without_secrets(value: object, depth: int = 4) -> object:
     """Take out whatever looks like a secret, wherever it stands, and whatever JSON has no word for."""
-    if isinstance(value, list | tuple):
-        return [_without_secrets(each) for each in value]
-    if isinstance(value, bool | int | None) or (isinstance(value, float) and isfinite(value)):
+    if isinstance(value, list | tuple) and depth:
+        return [_without_secrets(each, depth - 1) for each in value]
+    if isinstance(value, bool | None) or (isinstance(value, float) and isfinite(value)):
         return value
-    return redact(str(value))
+    if isinstance(value, int) and value.bit_length() <= _INTEGER_BITS:
+        return value
+    return redact(_text(value))
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception as error:  # noqa: BLE001  # the border to the user's own classes
+        return f"<a {type(value).__name__} that cannot be shown: {type(error).__name__}>"
 
 
 def _is_terminal(stream: IO[str] | None) -> bool:

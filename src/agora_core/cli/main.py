@@ -42,13 +42,10 @@ _PLUGIN_COMMANDS = "agora_core.cli.plugin_commands:find_command"
 class Program(LateGroup):
     """The commands of the table, and those that plugins add."""
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command *cmd_name*, from the table or from a plugin that offers it."""
-        found = super().get_command(ctx, cmd_name)
-        if found is not None:
-            return found
-        find: Callable[[str, Sequence[str]], click.Command | None] = imported(_PLUGIN_COMMANDS)
-        return find(cmd_name, tuple(COMMANDS))
+    def find(self, ctx: click.Context, name: str) -> click.Command:
+        """Return the command *name* of a plugin; raise UnknownOfferError, with all that are known, if none is."""
+        find: Callable[[str, Sequence[str]], click.Command] = imported(_PLUGIN_COMMANDS)
+        return find(name, tuple(COMMANDS))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands without importing one."""

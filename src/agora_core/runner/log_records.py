@@ -2,7 +2,8 @@
 
 import logging
 
-_OWN = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"))
+# Not made by the factory of records, which may be the user's and add fields of its own.
+_OWN = frozenset((*vars(logging.LogRecord("", 0, "", 0, "", (), None)), "message", "asctime", "taskName"))
 
 
 def added_to(record: logging.LogRecord) -> dict[str, object]:
