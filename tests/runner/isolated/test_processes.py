@@ -274,9 +274,10 @@ async def test_who_waits_for_a_process_finds_the_one_before_gone(module, monkeyp
     here = module(TEXT)
     pool = WorkerPool(max_processes=1)
     options = {"isolation": "process", "max_consecutive_errors": 1}
+    warm = ScheduledPipeline(here.remembers_built, Schedule.once(), "warm", priority=1, **options)
     deaf = ScheduledPipeline(here.swallows, Schedule.once(), "deaf", run_timeout_seconds=1.5, **options)
     looks = ScheduledPipeline(here.looks_built, Schedule.once(), "looks", run_timeout_seconds=60, **options)
-    await pool.register(deaf).register(looks).run()
+    await pool.register(warm).register(deaf).register(looks).run()
 
     assert "was abandoned" in deaf.status.last_error
     assert looks.status.queue.total > 1.5
