@@ -76,6 +76,17 @@ def test_secrets_are_taken_out(logged, style):
     assert "hunter2" not in logged(style, fail)
 
 
+@pytest.mark.parametrize("style", ["json", "console"])
+@pytest.mark.parametrize("name", ["password", "api_key", "db_token", "Authorization", "client-secret"])
+def test_what_is_named_as_a_secret_is_one(logged, style, name):
+    """Whatever it looks like."""
+    text = logged(style, lambda: log.info("signed in", extra={name: "hunter2", "user": "ann"}))
+
+    assert "hunter2" not in text
+    assert "***" in text
+    assert "ann" in text
+
+
 def test_a_file_or_pipe_gets_json_unless_told_otherwise(logged):
     """`auto` is for people on a terminal and for programs elsewhere."""
     assert logged("auto", lambda: log.info("x")).startswith("{")

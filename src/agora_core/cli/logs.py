@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
 from agora_core.runner.log_records import added_to
 from agora_core.spec.offers import late
-from agora_core.spec.redaction import redact
+from agora_core.spec.redaction import MASK, redact
 
 Event = dict[str, Any]
 
@@ -59,7 +60,8 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; on the console a traceback or a stack follows it."""
-        return self._rendered({key: _without_secrets(value) for key, value in self._event_of(record).items()})
+        event = self._event_of(record).items()
+        return self._rendered({key: MASK if _is_secret(key) else _without_secrets(value) for key, value in event})
 
     def _event_of(self, record: logging.LogRecord) -> Event:
         own = {"time": _moment(record.created), "level": record.levelname.lower(), "event": _message(record)}
@@ -90,6 +92,12 @@ def _moment(seconds: float) -> str:
     """Return the moment at which an event was logged, not that at which it is written."""
     when = datetime.fromtimestamp(seconds, UTC)
     return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03}Z"
+
+
+@lru_cache(maxsize=256)
+def _is_secret(name: str) -> bool:
+    """Return whether what stands under *name* is a secret, whatever it looks like."""
+    return redact(f"{name}=x") != f"{name}=x"
 
 
 def _without_secrets(value: object, depth: int = 4) -> object:

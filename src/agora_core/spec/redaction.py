@@ -2,7 +2,8 @@
 
 import re
 
-_MASK = "***"
+MASK = "***"
+"""What stands in the place of a secret."""
 
 # Each rule takes time in proportion to the text, whatever it says: it may come from a hostile record. So what repeats
 # is possessive (`++`) or bounded, and no two matches begin within reach of the same long tail.
@@ -34,11 +35,11 @@ _KEY = re.compile(
     )"""
 )
 _RULES = (
-    (_URL_PASSWORD, rf"\g<1>{_MASK}@"),
-    (_WEB_USER, rf"\g<1>{_MASK}@"),
-    (_HEADER, rf"\g<1>\g<2>\g<3>\g<4>{_MASK}"),
-    (_BEARER, rf"\g<1> {_MASK}"),
-    (_KEY, rf"\g<1>{_MASK}"),
+    (_URL_PASSWORD, rf"\g<1>{MASK}@"),
+    (_WEB_USER, rf"\g<1>{MASK}@"),
+    (_HEADER, rf"\g<1>\g<2>\g<3>\g<4>{MASK}"),
+    (_BEARER, rf"\g<1> {MASK}"),
+    (_KEY, rf"\g<1>{MASK}"),
 )
 
 
