@@ -535,6 +535,20 @@ class TestEnding:
 
         assert (left, entered) == (set(), [0, 1])
 
+    @pytest.mark.parametrize("ordered", [False, True])
+    def test_a_stage_that_cancels_its_own_task_fails_the_run(self, flow, ordered):
+        """As time-outs do that do not take the cancellation back: the record would be waited for, for ever."""
+
+        async def stage(record):
+            if record == 3:
+                asyncio.current_task().cancel()
+                await asyncio.sleep(0)
+            return record
+
+        steps = lambda p: p.map(stage, concurrency=2, ordered=ordered)  # noqa: E731
+        with pytest.raises(RunError, match=r"a task of .* was cancelled, though the run was not"):
+            run_virtual(asyncio.wait_for(flow.build(Numbers(10), flow.Kept(), steps=steps).run(), 60))
+
     def test_a_stage_before_it_that_swallows_its_cancellation_ends_the_reading(self, flow):
         """No more is read for a run that is over."""
         entered = []

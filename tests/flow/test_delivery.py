@@ -2,9 +2,13 @@
 
 import asyncio
 import errno
+from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 
+from agora_core.flow.context import RunContext
+from agora_core.flow.positions import Marks
 from agora_core.flow.transient import is_transient
 from agora_core.spec.errors import (
     DeadLetterError,
@@ -14,6 +18,7 @@ from agora_core.spec.errors import (
     StoreError,
     TooManyDeadError,
 )
+from agora_core.spec.letters import UNKNOWN
 
 NO = ValueError("no")
 
@@ -275,6 +280,38 @@ class TestTimeout:
 
         assert (summary.written, summary.dead) == (2, 1)
 
+    def test_a_write_that_goes_on_after_its_time_out_ends_nobody_else(self, flow):
+        """The record after it is tried, in a time of its own."""
+        tried, dlq = [], flow.Store()
+
+        async def write(record):
+            tried.append(record)
+            with suppress(asyncio.CancelledError):  # as a client does that logs it and goes on
+                await asyncio.sleep(3 if record == 2 else 0)
+
+        bound = flow.build(flow.Lists(range(8)), SimpleNamespace(write=write), dlq=dlq, write_timeout_seconds=1)
+        summary = flow.virtual(bound.run())
+
+        assert tried == list(range(8))
+        assert (summary.written, dlq.all) == (8, [])
+
+    def test_the_time_of_others_is_not_the_sinks(self, flow, cpu):
+        """While it waits for its turn of the loop nobody writes."""
+
+        class Share:
+            def is_over(self, now):
+                return True
+
+            async def turn(self):
+                await asyncio.sleep(30)
+
+        sink = flow.Kept()
+        context = RunContext(pipeline_id="p", run_id="r", governor=Share())
+
+        flow.virtual(flow.build(flow.Lists(range(8)), sink, write_timeout_seconds=1).run(context=context))
+
+        assert sink.records == list(range(8))
+
 
 class TestFanOut:
     async def test_every_sink_gets_every_record(self, flow):
@@ -464,6 +501,35 @@ class TestCheckpoint:
 
         assert state.history == written
 
+    @pytest.mark.parametrize("waits", [False, True])
+    @pytest.mark.parametrize("limit", [1, 2, 10])
+    async def test_the_last_record_that_is_wanted_is_behind_the_checkpoint(self, flow, waits, limit):
+        """Or each run of one record would write the same one for ever."""
+        state, sink = flow.Positions(), flow.Kept()
+
+        class Numbers:
+            position = 0
+
+            def resume(self, position):
+                self.position = position
+
+            def plain(self):
+                while True:
+                    self.position += 1
+                    yield self.position - 1
+
+            async def later(self):
+                for number in self.plain():
+                    yield number
+
+        for _ in range(2):
+            source = Numbers()
+            source.stream = source.later if waits else source.plain
+            await flow.build(source, sink, checkpoint=state, flush_interval_seconds=0).run(limit)
+
+        assert sink.records == list(range(2 * limit))
+        assert state.saved == {"pipeline": 2 * limit}
+
     async def test_a_checkpoint_that_cannot_be_saved_fails_the_run(self, flow):
         """Not a success with a warning."""
         state = flow.Positions()
@@ -481,6 +547,18 @@ class TestCheckpoint:
         ).run()
 
         assert state.history == [50, 100]
+
+    def test_what_left_without_a_position_joins_no_further_list(self):
+        """Or, where batches grow meanwhile, a crash would double two of them."""
+        marks = Marks()
+        marks.expect(9, waiting=0, most=4)
+        marks.behind_all = 9
+        assert [marks.cut(9, most=4), marks.cut(5, most=4)] == [(4, UNKNOWN), (4, UNKNOWN)]
+
+        marks.expect(9, waiting=1, most=16)
+        marks.behind_all = 18
+
+        assert [marks.cut(10, most=16), marks.cut(9, most=16)] == [(1, 9), (9, 18)]
 
 
 class Replacing:

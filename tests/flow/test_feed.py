@@ -136,6 +136,22 @@ class TestShapes:
 
         assert sink.records == [3, 4]
 
+    async def test_a_list_that_becomes_shorter_while_it_is_read_ends_there(self, flow):
+        """It is the source's own, and may be emptied elsewhere."""
+        rows, got = list(range(400)), []
+
+        async def write_batch(records):
+            got.extend(records)
+            await asyncio.sleep(0)
+            if len(got) > 20:
+                rows.clear()
+
+        source = SimpleNamespace(stream=lambda: asyncio.sleep(0, rows))
+        summary = await flow.build(source, SimpleNamespace(write_batch=write_batch), batch_size=8).run()
+
+        assert got == list(range(len(got)))
+        assert summary.written == summary.consumed == len(got) < 400
+
     async def test_none_is_a_record_like_any_other(self, flow):
         """Only a stage's None filters."""
         sink = flow.Kept()

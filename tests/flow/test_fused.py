@@ -2,11 +2,14 @@
 
 import asyncio
 import linecache
+import pickle
 import sys
+import time
 import traceback
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from types import SimpleNamespace, coroutine
 
 import pytest
@@ -598,3 +601,20 @@ class TestCalls:
 
         assert set(calls.values()) == {1}
         assert len(calls) == 100 + 80 + 80
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "made"),
+    [
+        (pickle.loads, pickle.dumps(Fraction(1, 3)), Fraction(1, 3)),
+        (time.strptime, "Sat Jan  3 10:00:00 2026", time.strptime("Sat Jan  3 10:00:00 2026")),
+    ],
+    ids=["pickle.loads", "time.strptime"],
+)
+async def test_functions_written_in_c_may_import(flow, function, given, made):
+    """They look for `__import__` among the globals of whoever calls them, which is the compiled loop."""
+    sink = flow.Kept()
+
+    await flow.build(flow.Lists([given]), sink, steps=lambda p: p.map(function)).run()
+
+    assert sink.records == [made]

@@ -43,6 +43,7 @@ class Ticker:
         return self
 
     async def __aexit__(self, *_):
+        await asyncio.sleep(0)  # or the last wait, which may be all of them, would not be seen
         self._task.cancel()
         await asyncio.wait([self._task])
 
@@ -183,6 +184,31 @@ class TestSharing:
             summary = await bound.run()
 
         assert summary.dead == 200
+        assert ticker.longest <= 2 * SLICE_SECONDS
+
+    async def test_a_long_list_without_stages_lets_others_run(self, flow, cpu):
+        """Though neither the source nor the sink ever waits."""
+
+        def write_batch(records):
+            cpu.seconds += 0.002
+
+        source = SimpleNamespace(batches=lambda: [list(range(10_000))])
+        async with Ticker(cpu) as ticker:
+            await flow.build(source, SimpleNamespace(write_batch=write_batch)).run()
+
+        assert ticker.longest <= 2 * SLICE_SECONDS
+
+    async def test_a_source_that_polls_in_vain_lets_others_run(self, flow, cpu):
+        """An empty list takes its time too."""
+
+        async def batches():
+            for _ in range(100):
+                cpu.seconds += 0.002
+                yield []
+
+        async with Ticker(cpu) as ticker:
+            await flow.build(SimpleNamespace(batches=batches), flow.Kept()).run()
+
         assert ticker.longest <= 2 * SLICE_SECONDS
 
     def test_a_crew_gets_no_turn_for_each_of_its_workers(self, flow, cpu):
@@ -378,3 +404,30 @@ class TestWeight:
 
         assert sum(sizes) == 16
         assert max(sizes) <= 4
+
+    def test_records_that_become_heavy_are_not_read_far_ahead(self, flow, cpu):
+        """They are weighed before anything waits for the sink, not behind it."""
+        written, ahead = [], []
+
+        class Growing:
+            given = 0
+
+            async def stream(self):
+                for _ in range(40):
+                    self.given += 1
+                    yield b""
+                for _ in range(200):
+                    await asyncio.sleep(0.001)
+                    self.given += 1
+                    yield bytes(100_000)
+
+        async def write_batch(records):
+            await asyncio.sleep(5 if any(records) else 0)
+            written.extend(records)
+            ahead.append(source.given - len(written))
+
+        source = Growing()
+        flow.virtual(flow.build(source, SimpleNamespace(write_batch=write_batch), batch_bytes=400_000).run())
+
+        assert len(written) == 240
+        assert max(ahead) <= 32

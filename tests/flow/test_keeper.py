@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -95,6 +96,21 @@ def test_the_run_goes_on_while_the_store_writes(flow, slow, cpu):
 
     assert seen == [(59, 0, 60)]
     assert (summary.dead, summary.written, summary.in_flight) == (1, 59, 0)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks are never eager before Python 3.12")
+def test_letters_are_kept_where_tasks_are_eager(flow):
+    """A task that is over as soon as it is made is waited for by nobody."""
+    dlq = flow.Store()
+
+    async def go():
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        return await flow.build(flow.Lists(range(10)), flow.Kept(), dlq=dlq, steps=lambda p: p.map(fails_on(3))).run()
+
+    summary = flow.virtual(go())
+
+    assert (summary.dead, summary.written) == (1, 9)
+    assert [letter.record for letter in dlq.all] == [3]
 
 
 def test_letters_that_die_meanwhile_share_a_put(flow, slow, cpu):

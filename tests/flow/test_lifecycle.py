@@ -1,7 +1,10 @@
 """Opening, closing, stopping, cancelling: whatever happens, every part is let go of, in order."""
 
 import asyncio
+import gc
 import logging
+import warnings
+from types import SimpleNamespace
 
 import pytest
 
@@ -335,6 +338,62 @@ class TestStop:
         bound = flow.build(flow.Lists([1, 2, 3]), Sink())
 
         assert not flow.virtual(bound.run()).stopped_early
+
+    @pytest.mark.parametrize("commits", [False, True])
+    def test_a_stop_while_the_parts_close_is_no_early_stop(self, flow, commits):
+        """The work is done: what a sink replaces is published, and the run is a success."""
+        events, sink = [], flow.Kept()
+        if commits:
+            sink.close, sink.abort = lambda: events.append("published"), lambda: events.append("aborted")
+
+        async def go():
+            step = Step("step", [], closing=lambda: asyncio.sleep(1))
+            bound = flow.build(flow.Lists(range(10)), sink, steps=lambda p: p.pipe(step))
+            running = asyncio.create_task(bound.run())
+            await asyncio.sleep(0.5)
+            bound.stop()
+            return await running
+
+        summary = flow.virtual(go())
+
+        assert (summary.stopped_early, summary.written, summary.in_flight) == (False, 10, 0)
+        assert events == (["published"] if commits else [])
+
+    @pytest.mark.parametrize("waits", [False, True])
+    async def test_a_stop_while_the_source_is_asked_is_heard(self, flow, waits):
+        """By the source itself, or by a signal's handler."""
+        sink = flow.Kept()
+
+        async def later():
+            yield 1
+
+        def stream():
+            bound.stop()
+            return later() if waits else iter([1])
+
+        bound = flow.build(SimpleNamespace(stream=stream), sink)
+
+        summary = await bound.run()
+
+        assert (summary.stopped_early, sink.records) == (True, [])
+
+    async def test_a_stop_before_the_source_is_awaited_leaves_nothing_behind(self, flow):
+        """Neither its records nor a coroutine that nobody awaits."""
+
+        async def stream():
+            return [1]
+
+        bound = flow.build(SimpleNamespace(stream=stream), flow.Kept())
+        running = asyncio.create_task(bound.run())
+        await asyncio.sleep(0)
+        bound.stop()
+
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            assert (await running).stopped_early
+            gc.collect()
+
+        assert warned == []
 
 
 class TestCancellation:

@@ -15,7 +15,7 @@ from agora_core.flow.stages import Stage
 from agora_core.flow.tickets import CrewBatch, Failed, Pending, Ticket
 from agora_core.flow.turns import Turns
 from agora_core.flow.window import Window
-from agora_core.spec.errors import LeaseLostError
+from agora_core.spec.errors import LeaseLostError, RunError
 from agora_core.spec.records import Context
 
 _ROOM = 4
@@ -149,7 +149,10 @@ class Crew:
                 raise
             problem = caller.told(exc)
             if isinstance(problem, asyncio.CancelledError):
-                raise
+                if self._closed:
+                    raise
+                problem = RunError(f"a task of {self._stage.name} was cancelled, though the run was not")
+                problem.__cause__ = exc
             self._problem = self._problem or problem
             _wake(self._arrived)
             if isinstance(exc, KeyboardInterrupt):

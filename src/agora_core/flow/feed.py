@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import Parameter, isasyncgen, isawaitable, isgenerator, signature
+from inspect import Parameter, isasyncgen, isawaitable, iscoroutine, isgenerator, signature
 from typing import Any, NamedTuple
 
 from agora_core.spec.errors import RunError
@@ -48,6 +48,11 @@ class Asked(NamedTuple):
     def is_plain(self) -> bool:
         """Whether the records can be had without awaiting anything."""
         return not isawaitable(self.given) and not hasattr(self.given, "__aiter__")
+
+    def forget(self) -> None:
+        """Close a coroutine that was never awaited."""
+        if iscoroutine(self.given):
+            self.given.close()
 
     async def feed(self) -> Feed:
         """Return the records, to be iterated over; waits for a source that has to be awaited for them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import linecache
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
@@ -17,7 +18,7 @@ from agora_core.spec.inline import Inline, InlineStep
 from agora_core.spec.records import BadRecord, Context
 
 _PLAIN = (dict, list, tuple, str, bytes, int, float, bool, NoneType)
-_GLOBALS = {"__name__": __name__}
+_GLOBALS = {"__name__": __name__, "__builtins__": builtins}
 """Of the compiled functions; by this name the tracebacks of dead letters know whose frames to leave out."""
 
 Loop = Callable[..., Awaitable[None]]

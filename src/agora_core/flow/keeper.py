@@ -113,7 +113,8 @@ class Keeper:
         """Give the store what waits for it, unless it is writing or has failed."""
         if self._writing is None and self._failure is None and self._letters:
             self._end_pause()
-            self._writing = self._loop.create_task(self._write(), name="agora keeps dead letters")
+            writing = self._loop.create_task(self._write(), name="agora keeps dead letters")
+            self._writing = None if writing.done() else writing  # an eager one may be over already
 
     async def _write(self) -> None:
         letters, self._letters = self._letters, []

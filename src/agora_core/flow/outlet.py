@@ -83,10 +83,10 @@ class Outlet:
     async def _write_each(self, write: Callable[..., Any], records: Sequence[Record], refuse: Refuse) -> int:
         done = 0
         while done < len(records):
+            stride = await self._turns.give()  # however long that takes, it is not the sink's time
             try:
                 async with self._patience("write") as patience:
-                    while done < len(records):
-                        stride = await self._turns.give()
+                    while stride and done < len(records):
                         patience.renew()
                         begin = done
                         for record in records[begin : begin + stride]:
@@ -95,8 +95,12 @@ class Outlet:
                             if given is not None and (type(given) is CoroutineType or isawaitable(given)):
                                 patience.renew()
                                 await given
+                                if patience.is_over:  # and the write went on: the next has a time of its own
+                                    done += 1
+                                    break
                             done += 1
                         self._turns.done(done - begin)
+                        stride = 0 if patience.is_over else self._turns.go_on()
             except Exception as exc:  # noqa: BLE001  # the border of a stage, which may be one record's end
                 self._raise_if_run_failed(exc)
                 if not refuse(done, exc):
@@ -108,13 +112,13 @@ class Outlet:
         spans = [(0, len(records))]
         while spans:
             start, end = spans.pop()
+            await self._turns.give()
             error = await self._try(write, records[start:end])
             if error is None:
                 continue
             if self._splits(error, end - start):
                 middle = (start + end) // 2
                 spans += [(middle, end), (start, middle)]
-                await self._turns.give()
                 continue
             ended_at = await self._refuse(self._blamed(error, start, end), refuse)
             if ended_at is not None:

@@ -21,23 +21,29 @@ class Marks:
     many for one batch does not join those before it.
     """
 
-    __slots__ = ("_before_last", "behind_all")
+    __slots__ = ("_before_last", "_loose", "behind_all")
 
     def __init__(self) -> None:
         self.behind_all: Position | NoRecord = UNKNOWN
         """Behind the last record."""
         self._before_last: tuple[int, Position] | None = None
         """How many are before the last list, and the position there, where that list made too many."""
+        self._loose = 0
+        """How many were taken since the last position that was told."""
 
     def expect(self, count: int, *, waiting: int, most: int) -> None:
         """Take into account that a list of *count* comes behind those *waiting*; a batch has room for *most*."""
-        if waiting and waiting + count > most and not isinstance(self.behind_all, NoRecord):
+        if waiting and self._loose + waiting + count > most and not isinstance(self.behind_all, NoRecord):
             self._before_last = waiting, self.behind_all
 
     def cut(self, waiting: int, *, most: int) -> tuple[int, Position | NoRecord]:
         """Return how many of those *waiting* are taken now, at most *most*, and the position behind them."""
         before, self._before_last = self._before_last, None
-        if waiting <= most:
-            position, self.behind_all = self.behind_all, UNKNOWN
+        if waiting <= most and (before is None or self._loose + waiting <= most):
+            position, self.behind_all, self._loose = self.behind_all, UNKNOWN, 0
             return waiting, position
-        return before if before is not None and before[0] <= most else (most, UNKNOWN)
+        if before is not None and before[0] <= most:
+            self._loose = 0
+            return before
+        self._loose += most
+        return most, UNKNOWN

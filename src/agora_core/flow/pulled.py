@@ -122,10 +122,12 @@ class Pulled:
         for _ in range(wanted):
             before = len(self._buffer)
             self._buffer.extend(islice(self._iterator, 1))
-            self._came(len(self._buffer) - before, 1)
+            came = len(self._buffer) - before
+            if came:
+                self._marks.behind_all = position_of(self._source)
+            self._came(came, 1)
             if self._ended:
                 return
-            self._marks.behind_all = position_of(self._source)
 
     def _read_list(self) -> None:
         given = next(self._iterator, _END)

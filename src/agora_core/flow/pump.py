@@ -95,6 +95,7 @@ class Pump:
         """End the reading and wait until the source has let go; raise what its cleaning up raised."""
         task = self._task
         if task is None:
+            self._asked.forget()
             return
         if not self._ended:
             self._cut()
@@ -103,7 +104,9 @@ class Pump:
         except asyncio.CancelledError:
             task.cancel()  # it took too long to clean up, or this run is to end now
             raise
-        if not task.cancelled():
+        if task.cancelled():
+            self._asked.forget()
+        else:
             task.exception()  # looked at, so that asyncio does not report it once more
         if self._untidy is not None:
             raise self._untidy
@@ -195,12 +198,15 @@ class Pump:
                 self._have_read()
                 if not self._left:
                     return
-                await self._room()
+            await self._room()
 
     async def _read_whole(self, records: list[Record]) -> None:
         place = 0
         while place < len(records) and self._left:
-            part = records[place : place + await self._room()]
+            room = await self._room()
+            part = records[place : place + room]
+            if not part:
+                return  # it is the source's own list, and has become shorter
             self._buffer += part
             self._turns.done(len(part))
             self._left -= len(part)

@@ -89,6 +89,8 @@ class Run:
         """The last of them."""
         self._was_stopped = False
         """Whether a stop came while there was no head, or before the head that there was came to its end."""
+        self._is_closing = False
+        """Whether the work is done, or has failed: a stop has come too late to change what it was."""
         self._parts = OpenParts()
         self._seconds: float | None = None
 
@@ -108,7 +110,7 @@ class Run:
         """End at the next batch boundary: what was read is finished, nothing more is read."""
         if self._head is not None:
             self._head.stop()
-        elif self._seconds is None:
+        elif not self._is_closing:
             self._was_stopped = True
 
     async def go(self) -> None:
@@ -186,10 +188,13 @@ class Run:
                 filtered=filtered,
             )
             self._heads.append((f"the work of {stage.name}", head))
+        if self._was_stopped:  # by what the source did, or by a signal's handler, while it was asked
+            head.stop()
         return head
 
     async def _work(self, batch: Batch) -> None:
         ledger, count = self._ledger, len(batch.records)
+        self._size.weigh(batch.records[-1])  # before anything waits, while the next ones are read ahead
         self._settlement.batch_begins()
         key_at = self._keys.after(ledger.consumed)
         ledger.read(count)
@@ -204,7 +209,6 @@ class Run:
         in_chain = perf_counter() - began
         delivered = await self._delivery.write(passed, dead, key_at)
         self._size.learn(count, in_chain + self._delivery.seconds_one_by_one)
-        self._size.weigh(batch.records[-1])
         ledger.done(delivered=delivered, filtered=passed.filtered, dead=len(dead.by_place))
         ledger.died_at.update(died[0].stage for died in dead.by_place.values())
         if dead.by_place or self._keeper.is_busy:
@@ -222,6 +226,7 @@ class Run:
     async def _close(self, failure: BaseException | None, caller: Caller) -> BaseException | None:
         """Close in the order middlewares, sinks, source, stores; return what the run failed with."""
         pipeline, config = self._pipeline, self._config
+        self._is_closing = True
         closing = Closing(self._parts, caller, seconds=config.close_timeout_seconds, failure=failure)
         if self._head is not None:
             for name, head in reversed(self._heads):

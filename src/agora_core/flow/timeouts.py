@@ -24,6 +24,11 @@ class Patience:
         self._due = self._loop.time() + seconds
         self._bound = asyncio.timeout_at(self._due)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the time was over: what went on in spite of its cancellation cannot be bounded by this one again."""
+        return self._bound.expired()
+
     def renew(self) -> None:
         """Begin to wait anew."""
         now = self._loop.time()

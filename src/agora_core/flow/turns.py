@@ -30,6 +30,11 @@ class Turns:
             self._began = perf_counter()
         return self._stride
 
+    def go_on(self) -> int:
+        """Return how many records may go by now; none where this turn of the loop was long enough."""
+        self._began = perf_counter()
+        return 0 if self._governor.is_over(self._began) else self._stride
+
     def done(self, count: int) -> None:
         """Take into account how long the *count* records took that went by since `give`."""
         took = (perf_counter() - self._began) / count * self._stride
