@@ -3,7 +3,10 @@
 import asyncio
 import subprocess
 import sys
-from functools import partial
+from decimal import Decimal
+from functools import partial, wraps
+from operator import itemgetter
+from types import SimpleNamespace
 
 import pytest
 
@@ -277,3 +280,97 @@ class TestRunning:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
         assert done.stdout.strip() == "set()"
+
+
+class TestCallables:
+    """Whatever is called with a record alone in a plain loop is called so here."""
+
+    @pytest.mark.parametrize("concurrency", [1, 2])
+    @pytest.mark.parametrize(
+        ("function", "given", "made"),
+        [
+            (Decimal, "1.5", Decimal("1.5")),
+            (Decimal.sqrt, Decimal(4), Decimal(2)),
+            (int, "7", 7),
+            (partial(round, ndigits=1), 1.25, 1.2),
+            (itemgetter("a"), {"a": 1}, 1),
+            (str.strip, " a ", "a"),
+        ],
+    )
+    async def test_what_is_written_in_c_is_given_no_context(self, flow, function, given, made, concurrency):
+        """Though a parameter of its own may be called so."""
+        sink = flow.Kept()
+
+        steps = lambda p: p.map(function, concurrency=concurrency)  # noqa: E731
+        await flow.build(flow.Lists([given]), sink, steps=steps).run()
+
+        assert sink.records == [made]
+
+    async def test_a_decorated_function_is_called_as_its_decorator_wants(self, flow):
+        """That may give what it wraps more, or less, than it is given itself."""
+
+        def with_database(function):
+            @wraps(function)
+            def given_one(record):
+                return function(record, "database", "cache")
+
+            return given_one
+
+        def with_context(function):
+            @wraps(function)
+            def given_two(record, ctx):
+                return (*function(record), ctx.pipeline_id)
+
+            return given_two
+
+        def logged(function):
+            @wraps(function)
+            def given_any(*args, **kwargs):
+                return function(*args, **kwargs)
+
+            return given_any
+
+        @with_context
+        @with_database
+        def enrich(record, database, cache):
+            return record, database, cache
+
+        @logged
+        def plain(record):
+            return record
+
+        @logged
+        def contextual(record, ctx):
+            return (*record, ctx.pipeline_id)
+
+        sink = flow.Kept()
+        await flow.build(flow.Lists([1]), sink, steps=lambda p: p.map(enrich).map(plain).map(contextual)).run()
+
+        assert sink.records == [(1, "database", "cache", "pipeline", "pipeline")]
+
+    def test_a_yield_by_mistake_is_refused(self, flow):
+        """A call would only make a generator: nothing would be done, and all would seem well."""
+
+        def several(record):
+            yield record
+
+        async def later(record):
+            yield record
+
+        class Called:
+            def __call__(self, record):
+                yield record
+
+        class Step:
+            process = staticmethod(several)
+
+        for function in (several, later, Called(), partial(several)):
+            for adding in ("map", "filter"):
+                with pytest.raises(ConfigError, match="has a `yield`"):
+                    getattr(Pipeline(flow.Lists([])), adding)(function)
+        with pytest.raises(ConfigError, match="has a `yield`"):
+            Pipeline(flow.Lists([])).pipe(Step())
+        for method in ("write", "write_batch"):
+            for function in (several, later):
+                with pytest.raises(ConfigError, match=rf"\.{method} has a `yield`"):
+                    flow.build(flow.Lists([]), SimpleNamespace(**{method: function}))

@@ -14,6 +14,9 @@ from agora_plugins.cron_text import CronSets, read_expression
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
+_OF_SLOTS = ("schedule", "caught_up")
+"""The triggers of runs that are for a slot."""
+
 _STEPPED = timedelta(hours=3)
 """A clock that was set back by more than this has jumped: what ran before says nothing about what is due."""
 
@@ -67,9 +70,9 @@ class Cron:
         """Return the first slot after *now*, in UTC, or None where the calendar ends.
 
         A run may have started, and ended, a moment before its own slot, since clocks are not exact: the slot of the
-        *last* run is never given again.
+        *last* run is never given again. What a retry or a trigger ran is no slot, but the moment of it.
         """
-        ran_early = last is not None and now < last.slot <= now + _STEPPED
+        ran_early = last is not None and last.trigger in _OF_SLOTS and now < last.slot <= now + _STEPPED
         return next(self.slots(last.slot if last is not None and ran_early else now), None)
 
     def explain(self, moment: datetime) -> str:

@@ -186,6 +186,11 @@ class CsvSink:
         """Whether the records count only when the file has taken its place."""
         return self.mode == "replace"
 
+    @property
+    def replaces(self) -> bool:
+        """Whether the records take the place of all that was there, so that each run needs all of them."""
+        return self.mode == "replace"
+
     async def open(self) -> None:
         """Open the file, with its directories; a last row that a crash has torn is ended."""
         self._layout = Layout(self.delimiter, self.columns)

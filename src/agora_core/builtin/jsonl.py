@@ -199,6 +199,11 @@ class JsonlSink:
         """Whether the records count only when the file has taken its place."""
         return self.mode == "replace"
 
+    @property
+    def replaces(self) -> bool:
+        """Whether the records take the place of all that was there, so that each run needs all of them."""
+        return self.mode == "replace"
+
     async def open(self) -> None:
         """Open the file, with its directories; a last line that a crash has torn is ended."""
         await self.file.open(end_torn_line)

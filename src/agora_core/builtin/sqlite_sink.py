@@ -49,6 +49,11 @@ class SqliteSink:
         """Whether the rows count only when they have taken the place of the others."""
         return self.mode == "replace"
 
+    @property
+    def replaces(self) -> bool:
+        """Whether the records take the place of all that was there, so that each run needs all of them."""
+        return self.mode == "replace"
+
     async def open(self) -> None:
         """Open the database, or raise `RunError` when it cannot be written to."""
         if self._writer is not None:

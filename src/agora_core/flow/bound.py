@@ -66,8 +66,9 @@ class BoundPipeline:
 
     @property
     def resumable(self) -> bool:
-        """Whether a run goes on where the last one ended."""
-        return self.config.checkpoint is not None and self.has_position
+        """Whether a run goes on where the last one ended; not into a sink that replaces what that one wrote."""
+        replaces = any(getattr(sink, "replaces", False) for sink in self.sinks)
+        return self.config.checkpoint is not None and self.has_position and not replaces
 
     @property
     def has_position(self) -> bool:

@@ -7,6 +7,7 @@ from os import PathLike
 from agora_core.flow.delivery_config import DeliveryConfig
 from agora_core.flow.keys import takes_keys
 from agora_core.spec.errors import ConfigError
+from agora_core.spec.record_functions import refuse_generator
 
 MOST_AT_ONCE = 10_000
 """The greatest concurrency of a stage: each of its workers is a task."""
@@ -77,6 +78,9 @@ def check_sinks(sinks: tuple[object, ...]) -> None:
         if isinstance(sink, type) or not _has(sink, "write", "write_batch"):
             problem = "is not a sink: it has no write(record) or write_batch(records)"
             raise ConfigError(f"{_shown(sink)} {problem}{_sink_hint(sink)}")
+        for method in ("write", "write_batch"):
+            if callable(getattr(sink, method, None)):
+                refuse_generator(getattr(sink, method), f"{type(sink).__name__}.{method}")
         takes_keys(sink)  # refuses what it cannot be given
 
 

@@ -216,7 +216,8 @@ class Books:
             successes=entry.successes,
         )
         if live is not None:
-            self._slots.ended(entry, run, live)
+            if outcome is not Outcome.STOPPED and not (outcome is Outcome.CANCELLED and self.is_asked(entry)):
+                self._slots.ended(entry, run, live)  # else the next worker deals with what passed meanwhile
             self._check_conservation(entry, run, live, cause)
             self._look_at_letters(entry, run, live, cause)
         return run

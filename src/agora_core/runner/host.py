@@ -134,7 +134,8 @@ class RunHost:
         """Decide how the pipeline goes on that was paused; None where its wait stays as it is."""
         entry = self._roll.entry(pipeline_id)
         step = self._books.resumed(entry)
-        return None if step is None or entry.live is not None else self._books.decide(entry, step)
+        is_on = entry.live is not None or entry.status.state is PipelineState.QUEUED  # by a trigger
+        return None if step is None or is_on else self._books.decide(entry, step)
 
     def remember(self, memories: Iterable[PipelineMemory], scribe: Scribe) -> None:
         """Have the pipelines go on from what an earlier worker kept, and *scribe* keep what happens from here on."""

@@ -13,7 +13,7 @@ from agora_core.runner import remembering
 from agora_core.runner.failures import error_line
 from agora_core.runner.scribe import Scribe
 from agora_core.runner.store_troubles import Deed, StoreTroubles
-from agora_core.spec.errors import AgoraError, ConfigError
+from agora_core.spec.errors import ConfigError
 from agora_core.spec.runs import Run
 from agora_core.spec.state import PipelineMemory, RunQuery, StateStore, WorkerClaim
 from agora_core.spec.time import Clock
@@ -197,5 +197,5 @@ def in_use(store: StateStore, other: WorkerClaim) -> ConfigError:
 async def _quietly(event: str, work: Awaitable[None]) -> None:
     try:
         await work
-    except AgoraError as error:
+    except Exception as error:  # noqa: BLE001  # the border to a store, which may be a plugin's: the work is done by now
         log.warning(event, extra={"error": error_line(error)})

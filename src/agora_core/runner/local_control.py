@@ -84,14 +84,14 @@ class LocalControl:
         self._paused |= {job.id}
 
     def resume(self, pipeline_id: str) -> bool:
-        """Follow the schedule again; False when it was not paused."""
+        """Follow the schedule again; False when it was not paused, or has stopped."""
         job = self._engine.job(pipeline_id)
-        if not job.paused:
+        if job.ended or not job.paused:
             return False
         job.paused = False
         self._paused -= {pipeline_id}
         step = self._engine.host.resumed(pipeline_id)
-        if step is not None and not job.running:
+        if step is not None and not (job.running or job.is_queued):  # the end of what was triggered decides then
             self._engine.follow(job, step)
             return True
         if job.wait is not None and self._engine.may_start(job):

@@ -216,7 +216,7 @@ class AsyncioEngine:
             if job is not None:
                 self._start_due(job)
             return bool(slot.ids)
-        if isinstance(slot, Job):
+        if isinstance(slot, Job) and self.may_start(slot):
             self._restating.restate(slot)
             if slot.wait is not None and self._is_on_time(slot, slot.wait):
                 self.entrance.enter(slot, slot.wait.reason)
@@ -245,8 +245,11 @@ class AsyncioEngine:
             if self._is_by_hand(job):
                 self.go_on(job, self.host.first_step(job.id))
                 return
-            self._failed = True
-            self._end(job)
+            if self._draining:
+                self._failed = True
+                self._end(job)
+            else:  # by its own code, or whoever found its task: the pipeline is not over for that
+                self.go_on(job, self.host.first_step(job.id))
             raise
         except Exception as error:  # a border: whatever is wrong with one run must not stop the others
             log.exception("run could not be executed", extra={"pipeline_id": job.id})

@@ -67,7 +67,8 @@ class Scribe:
             self._decisions.append(decision)
         if len(self._runs) >= 2 * _MOST_RUNS or len(self._decisions) >= 2 * _MOST_DECISIONS:
             self._forget()  # the store takes its time
-        if self._writing is None and not self._loop.is_closed():
+        # One that was cancelled before its first step, or was over as soon as it was made, could not say so itself.
+        if (self._writing is None or self._writing.done()) and not self._loop.is_closed():
             self._writing = self._loop.create_task(self._write(), name="agora writes state")
 
     async def close(self, seconds: float) -> bool:

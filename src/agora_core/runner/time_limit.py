@@ -67,6 +67,8 @@ class TimeLimit:
                 task.cancel()
 
     def _expire(self, task: asyncio.Task[Any]) -> None:
+        if task.done():
+            return  # in time, though the loop was too busy to say so
         self._expired = True
         self._timer = asyncio.get_running_loop().call_later(LET_GO_SECONDS, self._give_up, task)
         self._tell_expired()

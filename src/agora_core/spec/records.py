@@ -85,9 +85,10 @@ class Sink(Protocol):
 
     Instead of `write`, or beside it, a sink may have `write_batch(records)`, which is preferred; and `open()`,
     `flush()`, `close()`, a `name`, and the claims `atomic` (a failed batch wrote nothing) or `idempotent` (writing
-    twice is writing once). A sink with `abort()` has it called instead of `close()` when the run failed or was
-    stopped early, so nothing counts as written, nor moves the checkpoint, before its `close()`;
-    `commits_at_close = False` denies that. Each may be `async def` or `def`. What `write` returned from is
+    twice is writing once). A sink with `abort()` has it called instead of `close()` when the run failed or was stopped
+    early, so nothing counts as written, nor moves the checkpoint, before its `close()`; `commits_at_close = False`
+    denies that. One with `replaces = True` holds what the last run wrote and nothing else, so that every run reads its
+    source from the beginning, whatever the checkpoint. Each may be `async def` or `def`. What `write` returned from is
     acknowledged once `flush` returned too.
 
     A sink whose method has the keyword-only parameter `write(record, *, key)`, or `write_batch(records, *, keys)`, is

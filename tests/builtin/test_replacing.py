@@ -1,0 +1,43 @@
+"""Sinks that replace what was there hold all of the source, also where a checkpoint says how far it was read."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from agora import CsvSink, DeliveryConfig, JsonlSink, JsonlSource, MemoryState, Pipeline, SqliteSink
+
+
+def lines(path):
+    return path.read_text().splitlines()
+
+
+def rows(path):
+    with closing(sqlite3.connect(path)) as database:
+        return [a for (a,) in database.execute("select a from t")]
+
+
+@pytest.mark.parametrize(
+    ("sink", "held", "before", "after"),
+    [
+        (lambda path: JsonlSink(path, mode="replace"), lines, ['{"a":1}'], ['{"a":1}', '{"a":2}']),
+        (lambda path: CsvSink(path, mode="replace"), lines, ["a", "1"], ["a", "1", "2"]),
+        (lambda path: SqliteSink(path, "t", mode="replace"), rows, [1], [1, 2]),
+        (JsonlSink, lines, ['{"a":1}'], ['{"a":1}', '{"a":2}']),
+    ],
+    ids=["jsonl", "csv", "sqlite", "appended to"],
+)
+def test_each_run_leaves_all_of_the_source(tmp_path, sink, held, before, after):
+    """Or the second would leave only what is new since the first: mostly nothing."""
+    source, target, state = tmp_path / "source.jsonl", tmp_path / "target", MemoryState()
+
+    def run():
+        config = DeliveryConfig(checkpoint=state)
+        Pipeline(JsonlSource(source)).build(sink(target), config=config).run_sync()
+        return held(target)
+
+    source.write_text('{"a":1}\n')
+    assert (run(), run()) == (before, before)
+
+    source.write_text('{"a":1}\n{"a":2}\n')
+    assert run() == after
