@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -133,6 +134,38 @@ async def test_a_text_that_a_column_of_numbers_would_change_is_refused(path, tex
     (failed,) = await write(SqliteSink(path, "t"), [{"a": 1}, {"a": text}])
 
     assert "would change the text" in failed[1]
+
+
+async def test_a_replacement_is_held_to_the_columns_of_what_it_replaces(path):
+    """Its rows wait in a table of their own, and are to be those of the real one."""
+    await write(SqliteSink(path, "t"), [{"zip": 12345, "share": 0.5, "name": "x"}])
+    replacement = SqliteSink(path, "t", mode="replace")
+
+    (failed,) = await write(
+        replacement,
+        [{"zip": "01234"}, {"zip": 7, "share": 2**53 + 1}, {"zip": "7", "share": 1, "name": 0.1 + 0.2, "new": "1"}],
+    )
+
+    assert sorted(failed) == [0, 1]
+    assert query(path, "SELECT zip, share, name, new FROM t") == [(7, 1.0, "0.30000000000000004", "1")]
+
+
+class Code(StrEnum):
+    BOND = "007"
+
+
+@pytest.mark.parametrize("declared", ["INTEGER", "REAL", "DECIMAL(20, 2)"])
+@pytest.mark.parametrize("value", [Code.BOND, Decimal("12345678901234567.89"), Decimal("0.12345678901234567890")])
+async def test_what_is_kept_as_a_text_that_would_be_changed_is_refused(path, declared, value):
+    """Money is never rounded in silence, whatever its class."""
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"CREATE TABLE t (a {declared})")
+
+    (failed,) = await write(SqliteSink(path, "t"), [{"a": value}, {"a": Decimal("1.5")}])
+
+    assert "would change the text" in failed[0]
+    assert query(path, "SELECT a FROM t") == [(1.5,)]
 
 
 @pytest.mark.parametrize("text", ["7", "-7", "1.5", "0", "0.5", "abc", "", "123456789012345678", "1e3", "0x1F"])

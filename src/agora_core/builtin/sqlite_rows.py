@@ -44,7 +44,8 @@ class RowWriter:
         self._connection = _connected(path, busy_timeout_seconds)
         try:
             staged = mode == "replace"
-            self._table = Table(self._connection, _STAGED if staged else table, key=key, temporary=staged)
+            name, stands_for = (_STAGED, table) if staged else (table, "")
+            self._table = Table(self._connection, name, key=key, stands_for=stands_for)
             self._transact(self._table.load)
         except BaseException:
             self._connection.close()

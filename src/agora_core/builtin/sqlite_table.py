@@ -15,13 +15,20 @@ _Shape = tuple[tuple[str, ...], tuple[type, ...]]
 
 
 class Table:
-    """A table that is made from the first record, and gets a column for each field that it has none for."""
+    """A table that is made from the first record, and gets a column for each field that it has none for.
 
-    def __init__(self, connection: sqlite3.Connection, name: str, *, key: Sequence[str] = (), temporary: bool) -> None:
+    A temporary one *stands for* another, whose rows its own are to be: what the columns of that would change is refused
+    here.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, name: str, *, key: Sequence[str] = (), stands_for: str = ""
+    ) -> None:
         self._connection = connection
         self.name = name
-        self.quoted = f"{'temp' if temporary else 'main'}.{quoted(name)}"
-        self._temporary = temporary
+        self._schema = "temp" if stands_for else "main"
+        self.quoted = f"{self._schema}.{quoted(name)}"
+        self._stands_for = stands_for
         self._key = tuple(key)
         self._most_columns = connection.getlimit(sqlite3.SQLITE_LIMIT_COLUMN)
         self.forget()
@@ -30,6 +37,8 @@ class Table:
         """Look at the database again before the next row: a transaction was rolled back."""
         self.columns: dict[str, str] = {}
         """The affinity of each column by its name in lower case."""
+        self._wanted: dict[str, str] = {}
+        """The same of the table for which this one stands."""
         self._plans: dict[_Shape, _Plan] = {}
         self._key_is_unique = not self._key
 
@@ -52,10 +61,13 @@ class Table:
 
     def load(self) -> None:
         """Look which columns the table has, none where there is no table."""
-        rows = self._connection.execute(
-            "SELECT name, type FROM pragma_table_info(?, ?)", (self.name, "temp" if self._temporary else "main")
-        )
-        self.columns = {folded(name): affinity_of(declared) for name, declared in rows}
+        self.columns = self._affinities(self.name, self._schema)
+        if self._stands_for:
+            self._wanted = self._affinities(self._stands_for, "main")
+
+    def _affinities(self, table: str, schema: str) -> dict[str, str]:
+        rows = self._connection.execute("SELECT name, type FROM pragma_table_info(?, ?)", (table, schema))
+        return {folded(name): affinity_of(declared) for name, declared in rows}
 
     def _plan(self, fields: Mapping[str, object]) -> "_Plan":
         self._check_names(fields)
@@ -85,8 +97,9 @@ class Table:
                 raise ValueError(f"field {name!r}: the record has no value for the key of the table")
 
     def _conversions(self, fields: Mapping[str, object]) -> dict[str, Convert]:
+        columns = self.columns | self._wanted
         conversions = {
-            name: conversion(type(value), self.columns.get(folded(name), "BLOB")) for name, value in fields.items()
+            name: conversion(type(value), columns.get(folded(name), "BLOB")) for name, value in fields.items()
         }
         return {name: convert for name, convert in conversions.items() if convert is not None}
 
@@ -102,7 +115,10 @@ class Table:
         return f"{statement} ON CONFLICT ({', '.join(map(quoted, self._key))}) DO {action}"
 
     def _add_columns(self, fields: Mapping[str, object]) -> None:
-        declared = {name: f"{quoted(name)} {affinity(value)}".rstrip() for name, value in fields.items()}
+        declared = {
+            name: f"{quoted(name)} {self._wanted.get(folded(name), affinity(value))}".rstrip()
+            for name, value in fields.items()
+        }
         if self.columns.keys() >= set(map(folded, fields)):
             return
         self.load()  # another process may have been here

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from agora_core.builtin.scalars import Scalar, scalar_of
 
 _AFFINITIES: dict[type, str] = {bool: "INTEGER", int: "INTEGER", float: "REAL", bytes: "BLOB", type(None): ""}
+_NUMBERS = ("INTEGER", "REAL", "NUMERIC")
 _EXACT_FLOAT = 2**53
 
 _NUMBER = re.compile(r"\s*([+-]?)(\d*)(\.?\d*)([eE][+-]?\d+)?\s*", re.ASCII)
@@ -34,16 +35,20 @@ def affinity_of(declared: str) -> str:
 def conversion(kind: type, column: str) -> Convert | None:
     """Return what makes a value of type *kind* fit for a column of the affinity *column*; None when it is."""
     if kind is str:
-        return _exact_number if column in ("INTEGER", "REAL", "NUMERIC") else None
+        return _exact_number if column in _NUMBERS else None
     if kind is float:
         return _exact_digits if column == "TEXT" else None
     if kind is int:
         return _exact_float if column == "REAL" else None
-    return None if kind in _AFFINITIES else _other
+    if kind in _AFFINITIES:
+        return None
+    return _other_number if column in _NUMBERS else scalar_of
 
 
-def _other(name: str, value: object) -> Scalar:
-    return scalar_of(name, value)
+def _other_number(name: str, value: object) -> Scalar:
+    """Return what stands for *value*; refuse a text, such as that of a `Decimal`, that SQLite would change."""
+    scalar = scalar_of(name, value)
+    return _exact_number(name, scalar) if isinstance(scalar, str) else scalar
 
 
 def _exact_number(name: str, value: object) -> Scalar:
