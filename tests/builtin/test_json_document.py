@@ -78,6 +78,8 @@ async def test_the_list_is_where_the_path_says(tmp_path, text, records, expected
         ('{"a": 5}', "a", "it is a number"),
         ('{"a": null}', "a", "it is null"),
         ("[1,", "", "is not JSON"),
+        ('{"a":1}\n{"a":2}\n', "", "trailing characters (byte 9); lines of JSON are read by JsonlSource"),
+        ('{"a":[1]} x', "", "is not JSON"),
         ("", "", "is not JSON"),
         ("[" * 100_000, "", "is not JSON"),
         (str({str(n): 0 for n in range(50)}).replace("'", '"'), "x", "and 30 more"),

@@ -1,4 +1,4 @@
-"""Sinks that replace what was there hold all of the source, also where a checkpoint says how far it was read."""
+"""Files that sinks make: all of the source is in what replaces one, and none is called what it is not."""
 
 import sqlite3
 from contextlib import closing
@@ -6,6 +6,14 @@ from contextlib import closing
 import pytest
 
 from agora import CsvSink, DeliveryConfig, JsonlSink, JsonlSource, MemoryState, Pipeline, SqliteSink
+from agora_core.spec.errors import ConfigError
+
+
+@pytest.mark.parametrize("sink", [JsonlSink, CsvSink])
+def test_a_file_that_would_only_be_called_compressed_is_refused(sink):
+    """No source could read it."""
+    with pytest.raises(ConfigError, match=r"does not compress: write 'out\.jsonl'"):
+        sink("files/out.jsonl.gz")
 
 
 def lines(path):

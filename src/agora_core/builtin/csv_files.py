@@ -10,7 +10,7 @@ from agora_core.builtin.csv_layout import Layout, checked_columns, checked_delim
 from agora_core.builtin.csv_rows import CsvFile, Dialect, Rows
 from agora_core.builtin.output_file import Mode, checked_mode
 from agora_core.builtin.own_thread import OwnThread
-from agora_core.builtin.paths import file_path
+from agora_core.builtin.paths import file_path, uncompressed
 from agora_core.builtin.read_ahead import ReadAhead
 from agora_core.builtin.source_options import OnBad, checked_encoding, checked_on_bad
 from agora_core.spec.errors import PartialWriteError, RunError
@@ -174,7 +174,7 @@ class CsvSink:
         columns: Sequence[str] = (),
         delimiter: str = ",",
     ) -> None:
-        self.path = file_path(path, "a CsvSink")
+        self.path = uncompressed(path, "a CsvSink")
         self.mode = checked_mode(mode)
         self.columns = checked_columns(columns, "columns")
         self.delimiter = checked_delimiter(delimiter)

@@ -144,20 +144,30 @@ def _parts(path: Path, data: bytes | msgspec.Raw, wanted: Any, problem: str) -> 
     try:
         return msgspec.json.decode(data, type=wanted)
     except msgspec.ValidationError:
-        raise RunError(f"{str(path)!r}: {problem}: it is {_kind(data)}") from None
+        raise RunError(f"{str(path)!r}: {problem}: it is {_kind(path, data)}") from None
     except (ValueError, RecursionError) as exc:
-        raise RunError(f"{str(path)!r} is not JSON: {exc}") from exc
+        raise _malformed(path, data, exc) from exc
 
 
 def _where(keys: Sequence[str]) -> str:
     return repr(".".join(keys)) if keys else "the document"
 
 
-def _kind(data: bytes | msgspec.Raw) -> str:
-    """Return in words what *data* is, with its keys where it has some."""
+def _malformed(path: Path, data: bytes | msgspec.Raw, error: Exception) -> RunError:
+    lines = bytes(data).split(b"\n", 2)
+    is_lines = len(lines) > 1 and lines[0].strip()[:1] == lines[1].strip()[:1] == b"{"
+    hint = "; lines of JSON are read by JsonlSource" if is_lines else ""
+    return RunError(f"{str(path)!r} is not JSON: {error}{hint}")
+
+
+def _kind(path: Path, data: bytes | msgspec.Raw) -> str:
+    """Return in words what *data* is, with its keys where it has some; raise `RunError` where it is no JSON at all."""
     first = bytes(data).lstrip()[:1]
     if first == b"{":
-        keys = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        try:
+            keys = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        except (ValueError, RecursionError) as exc:
+            raise _malformed(path, data, exc) from exc
         listed = ", ".join(repr(key) for key in list(keys)[:_LISTED_KEYS])
         return f"an object with the keys {listed}; name the one that holds the list" if keys else "an empty object"
     kinds = {b"[": "a list", b'"': "text", b"t": "true", b"f": "false", b"n": "null"}

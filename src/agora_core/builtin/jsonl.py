@@ -13,7 +13,7 @@ from agora_core.builtin.line_position import sought
 from agora_core.builtin.line_reader import LineReader
 from agora_core.builtin.output_file import Mode, OutputFile, checked_mode
 from agora_core.builtin.own_thread import OwnThread
-from agora_core.builtin.paths import file_path
+from agora_core.builtin.paths import file_path, uncompressed
 from agora_core.builtin.source_options import OnBad, checked_encoding, checked_on_bad
 from agora_core.builtin.text_lines import Line, LineFile, LongLine
 from agora_core.spec.errors import ConfigError, PartialWriteError, RunError
@@ -190,7 +190,7 @@ class JsonlSink:
     """A batch that failed as a whole left nothing in the file."""
 
     def __init__(self, path: str | PathLike[str], *, mode: Mode = "append") -> None:
-        self.path = file_path(path, "a JsonlSink")
+        self.path = uncompressed(path, "a JsonlSink")
         self.mode = checked_mode(mode)
         self.file = sink_file.SinkFile(self.path, self.mode)
 

@@ -15,6 +15,14 @@ def file_path(path: str | os.PathLike[str], part: str) -> Path:
     return Path(path)
 
 
+def uncompressed(path: str | os.PathLike[str], part: str) -> Path:
+    """Return *path* as `file_path` does; raise `ConfigError` when its name says that it is compressed, too."""
+    found = file_path(path, part)
+    if found.suffix.lower() == ".gz":
+        raise ConfigError(f"{part} does not compress: write {found.stem!r}, and compress that when it is complete")
+    return found
+
+
 def both_ways(path: Path) -> str:
     """Return *path* as it was given, and where that is."""
     if path.is_absolute():
