@@ -196,6 +196,28 @@ async def test_a_file_that_has_grown_gives_what_is_new(tmp_path):
     await source.close()
 
 
+@pytest.mark.parametrize("size", [1, 2, 9])
+@pytest.mark.parametrize(("half", "rest", "row"), [("20", "00,x\n3,y\n", "2000"), ("2,", "x\n3,y\n", "2")])
+async def test_a_last_row_that_was_half_written_is_read_again_alone(tmp_path, half, rest, row, size, caplog):
+    """As a writer with a buffer leaves it for a moment; what stands before it is not doubled."""
+    path = tmp_path / "log.csv"
+    path.write_text(f"a,b\n1,w\n{half}")
+    source = CsvSource(path)
+    await source.open()
+    assert sum([len(batch) async for batch in source.batches(size)]) == 2
+    position = json.loads(json.dumps(source.position))
+    await source.close()
+
+    with path.open("a") as file:
+        file.write(rest)
+    await source.open()
+    await source.resume(position)
+
+    assert [record async for record in source.stream()] == [{"a": row, "b": "x"}, {"a": "3", "b": "y"}]
+    assert caplog.text == ""
+    await source.close()
+
+
 @pytest.mark.parametrize("content", ["a\n9\n8\n7\n", "a\n1\n", ""])
 async def test_a_replaced_file_is_read_from_its_beginning(tmp_path, content, caplog):
     """A position holds only in the file that it was taken in; the log says so."""

@@ -1,9 +1,10 @@
 """CSV: read by `CsvSource`, written by `CsvSink`."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from hashlib import blake2b
 from os import PathLike
+from typing import Any
 
 from agora_core.builtin import sink_file
 from agora_core.builtin.csv_layout import Layout, checked_columns, checked_delimiter
@@ -66,20 +67,24 @@ class CsvSource:
 
     @property
     def position(self) -> Position:
-        """How many rows were given, and the digest of their text."""
-        return {"row": self._row, "digest": self._digest.hexdigest()}
+        """How many rows were given, and the digest of their text; both *before* the last one too, if it had no end."""
+        here: dict[str, Any] = {"row": self._row, "digest": self._digest.hexdigest()}
+        return here if self._before is None else here | {"before": self._before}
 
     async def resume(self, position: Position) -> None:
         """Continue at *position*, or at the beginning when the file is another one by now."""
         if self._file is None:
             raise RunError(f"{self!r} is not open; call open() before resume()")
-        match position:
-            case {"row": int(row), "digest": str()} if await self._skipped(row) and self.position == position:
-                return
-            case _:
-                extra = {"path": str(self.path)}
-                log.warning("the checkpoint does not fit the file; reading it from its beginning", extra=extra)
-                await self.open()
+        places = (position, position.get("before")) if isinstance(position, Mapping) else ()
+        for place in places:
+            match place:
+                case {"row": int(row), "digest": str(digest)}:
+                    if await self._skipped(row) and self._digest.hexdigest() == digest:
+                        return
+                    await self.open()  # its last row may have been half of one, and whole by now
+        log.warning(
+            "the checkpoint does not fit the file; reading it from its beginning", extra={"path": str(self.path)}
+        )
 
     async def stream(self) -> AsyncIterator[Record]:
         """Yield the records one by one."""
@@ -112,6 +117,7 @@ class CsvSource:
     def _begin(self) -> None:
         self._row = 0
         self._digest = blake2b(digest_size=12)
+        self._before: dict[str, Any] | None = None
         self._rows = Rows()
         self._next = 0
 
@@ -131,7 +137,14 @@ class CsvSource:
         records = self._rows.records[taken]
         self._next += len(records)
         self._row += len(records)
-        self._digest.update(_digested(self._rows.texts[taken]))
+        texts = self._rows.texts[taken]
+        if texts and not texts[-1].endswith(("\n", "\r")):
+            before = self._digest.copy()
+            before.update(_digested(texts[:-1]))
+            self._before = {"row": self._row - 1, "digest": before.hexdigest()}
+        elif texts:
+            self._before = None
+        self._digest.update(_digested(texts))
         return records
 
 
