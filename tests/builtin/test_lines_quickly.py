@@ -64,11 +64,17 @@ def read_plainly(path):
         elif line.strip():
             try:
                 found.append(msgspec.json.decode(line))
-            except UnicodeDecodeError as exc:
-                found.append(bad(path, number, line, f"not utf-8: {exc.reason}"))
             except ValueError as exc:
-                found.append(bad(path, number, line, f"not JSON: {exc}"))
+                found.append(bad(path, number, line, problem_of(line, exc)))
     return found
+
+
+def problem_of(line, error):
+    try:
+        line.decode()
+    except UnicodeDecodeError as exc:
+        return f"not utf-8: {exc.reason}"
+    return f"not JSON: {error}"
 
 
 def bad(path, number, line, problem):

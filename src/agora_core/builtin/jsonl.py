@@ -147,10 +147,16 @@ class JsonlSource:
             return _BLANK
         try:
             return self._decode(text)
-        except UnicodeDecodeError as exc:
-            return self._bad(text, f"not {self.encoding}: {exc.reason}", number)
         except (ValueError, RecursionError) as exc:
-            return self._bad(text, f"not JSON: {exc}", number)
+            return self._bad(text, self._problem(text, exc), number)
+
+    def _problem(self, text: bytes, error: Exception) -> str:
+        """Return what is wrong with *text*, in the same words whatever the decoder calls a wrong encoding."""
+        try:
+            text.decode(self.encoding)
+        except UnicodeDecodeError as exc:
+            return f"not {self.encoding}: {exc.reason}"
+        return f"not JSON: {error}"
 
     def _bad(self, text: bytes, problem: str, number: int) -> BadRecord:
         error = f"{self.path}:{number}: {problem}"
