@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from agora.runner import Schedule, ScheduledPipeline
+from agora import MemoryState
+from agora.runner import Schedule, ScheduledPipeline, WorkerPool
 from agora.testing import VirtualPool, run_virtual
 from agora_core.spec.health import PipelineState
 from agora_core.spec.runs import Outcome
@@ -126,3 +127,22 @@ def test_a_store_that_cannot_be_given_up_hides_no_report(method, monkeypatch):
         return await pool.stop()
 
     assert run_virtual(go()).exit_code == 0
+
+
+def test_a_program_that_ends_beside_its_pool_leaves_the_slots_to_the_next():
+    """Whatever the order in which `asyncio.run` cancels the tasks: none counts as cancelled by hand, and done."""
+    state = MemoryState()
+
+    async def beside(seconds):
+        pool = WorkerPool(state=state)
+        for number in range(20):
+            pool.register(pipeline(f"p-{number}", lasting(100)))
+        running = asyncio.create_task(pool.run(signals=False))
+        await asyncio.sleep(seconds)
+        return running
+
+    run_virtual(beside(70))
+    memories = run_virtual(state.memories())
+
+    assert len(memories) == 20
+    assert [memory.last for memory in memories] == [None] * 20

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from types import CodeType
 
@@ -204,6 +205,11 @@ class RunHost:
             ends_more = _ends_more_than_the_run(error)
             if ends_more is None:
                 return self._books.failed(entry, run, error)
+            if isinstance(ends_more, asyncio.CancelledError):
+                # Who ends a program cancels all its tasks at once: a turn later it shows whether that was so, and the
+                # slot is still to be done, or the run alone was meant.
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0)
             self._books.cancelled(entry, run, error)
             if isinstance(error, type(ends_more)):
                 raise
