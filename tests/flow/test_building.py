@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import sys
 from decimal import Decimal
-from functools import partial, wraps
+from functools import lru_cache, partial, wraps
 from operator import itemgetter
 from types import SimpleNamespace
 
@@ -347,6 +347,33 @@ class TestCallables:
         await flow.build(flow.Lists([1]), sink, steps=lambda p: p.map(enrich).map(plain).map(contextual)).run()
 
         assert sink.records == [(1, "database", "cache", "pipeline", "pipeline")]
+
+    async def test_a_cached_function_is_called_as_what_it_caches(self, flow):
+        """`lru_cache` is written in C, and hands on what it gets."""
+
+        @lru_cache
+        def plain(record):
+            return record
+
+        @lru_cache
+        def contextual(record, ctx=None):
+            return record, ctx.pipeline_id
+
+        @lru_cache
+        def three(record, other, third):
+            raise AssertionError
+
+        class Step:
+            @lru_cache
+            def process(self, record):
+                return record
+
+        sink = flow.Kept()
+        await flow.build(flow.Lists([1]), sink, steps=lambda p: p.map(plain).pipe(Step()).map(contextual)).run()
+
+        assert sink.records == [(1, "pipeline")]
+        with pytest.raises(ConfigError, match=r"three takes \(record, other, third\)"):
+            Pipeline(flow.Lists([])).map(three)
 
     def test_a_yield_by_mistake_is_refused(self, flow):
         """A call would only make a generator: nothing would be done, and all would seem well."""

@@ -1,4 +1,4 @@
-"""The codec `numpy`; it imports NumPy, which takes 0.1 s, with the first value where a program uses it."""
+"""The codec `numpy`. It imports NumPy, which takes 0.1 s, for no program that has not imported it itself."""
 
 import sys
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class NumpyCodec:
 
     def encode(self, value: Record, /) -> bytes | None:
         """Return an array or a scalar as bytes, None for anything else."""
-        return _file_of(value=value) if "numpy" in sys.modules else None  # nothing can be NumPy's before
+        return _file_of(value=value) if "numpy" in sys.modules else None  # else no value is NumPy's
 
     def decode(self, payload: bytes, /) -> Record:
         """Return the array or the scalar; raise `ValueError` where *payload* is none."""

@@ -75,13 +75,11 @@ class CsvSource:
         """Continue at *position*, or at the beginning when the file is another one by now."""
         if self._file is None:
             raise RunError(f"{self!r} is not open; call open() before resume()")
-        places = (position, position.get("before")) if isinstance(position, Mapping) else ()
-        for place in places:
-            match place:
-                case {"row": int(row), "digest": str(digest)}:
-                    if await self._skipped(row) and self._digest.hexdigest() == digest:
-                        return
-                    await self.open()  # its last row may have been half of one, and whole by now
+        before = position.get("before") if isinstance(position, Mapping) else None
+        for place in (position, before):  # the last row may have been half of one, and be whole by now
+            if await self._stands_at(place):
+                return
+            await self.open()
         log.warning(
             "the checkpoint does not fit the file; reading it from its beginning", extra={"path": str(self.path)}
         )
@@ -120,6 +118,14 @@ class CsvSource:
         self._before: dict[str, Any] | None = None
         self._rows = Rows()
         self._next = 0
+
+    async def _stands_at(self, place: Position) -> bool:
+        """Read up to *place*; return whether it is one of this file."""
+        match place:
+            case {"row": int(row), "digest": str(digest)}:
+                return await self._skipped(row) and self._digest.hexdigest() == digest
+            case _:
+                return False
 
     async def _skipped(self, count: int) -> bool:
         """Read over *count* rows; return whether there were so many."""

@@ -84,8 +84,9 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception as error:  # noqa: BLE001  # a line that is logged wrongly is shown all the same
+        arguments = record.args if isinstance(record.args, tuple) else (record.args,)
         told = f"{_text(record.msg)} (the arguments do not fit: {type(error).__name__})"
-        return told + "".join(f" {_text(value)}" for value in record.args or ())
+        return " ".join([told, *map(_text, arguments)])
 
 
 def _moment(seconds: float) -> str:

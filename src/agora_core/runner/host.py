@@ -19,7 +19,7 @@ from agora_core.runner.scheduled import ScheduledPipeline
 from agora_core.runner.scribe import Scribe
 from agora_core.runner.slices import in_slices
 from agora_core.spec.engines import Deployment, Lease, RunOrder, RunResult
-from agora_core.spec.errors import ConfigError
+from agora_core.spec.errors import ConfigError, RunError
 from agora_core.spec.health import PipelineState, PipelineStatus
 from agora_core.spec.runs import Outcome, RunSummary
 from agora_core.spec.state import PipelineMemory
@@ -187,6 +187,12 @@ class RunHost:
         """Decide what follows where the run of *slot* was cancelled by hand while it was queued."""
         return self._books.passed_over(self._roll.entry(pipeline_id), slot)
 
+    def cancelling(self, pipeline_id: str) -> None:
+        """Take down that the run that is going on is about to be cancelled by hand."""
+        live = self._roll.entry(pipeline_id).live
+        if live is not None:
+            live.by_hand = True
+
     def is_stopping(self, pipeline_id: str) -> bool:
         """Return whether the pipeline was asked to end: to execute it then starts nothing, and needs no place."""
         return self._books.is_asked(self._roll.entry(pipeline_id))
@@ -206,10 +212,13 @@ class RunHost:
             if ends_more is None:
                 return self._books.failed(entry, run, error)
             if isinstance(ends_more, asyncio.CancelledError):
-                # Who ends a program cancels all its tasks at once: a turn later it shows whether that was so, and the
-                # slot is still to be done, or the run alone was meant.
+                # Who ends a program cancels all its tasks at once: a turn later it shows whether that was so.
                 with suppress(asyncio.CancelledError):
                     await asyncio.sleep(0)
+                if not (self._books.is_asked(entry) or (entry.live is not None and entry.live.by_hand)):
+                    lost = RunError("the run was cancelled by its own code, or by whoever had its task")
+                    lost.__cause__ = error
+                    return self._books.failed(entry, run, lost)
             self._books.cancelled(entry, run, error)
             if isinstance(error, type(ends_more)):
                 raise

@@ -12,10 +12,12 @@ from agora_core.spec.runs import RunSummary
 class Live:
     """A pipeline while it runs: why it does, what it counts by now, and how it may be asked to end early."""
 
-    __slots__ = ("_pipeline", "offset", "queued_for", "reason")
+    __slots__ = ("_pipeline", "by_hand", "offset", "queued_for", "reason")
 
     def __init__(self, *, reason: str, offset: float, queued_for: timedelta | None = None) -> None:
         self._pipeline: Any = None
+        self.by_hand = False
+        """Whether it is cancelled by hand."""
         self.reason = reason
         self.queued_for = queued_for or timedelta(0)
         """How long it waited for its turn where runs are limited."""

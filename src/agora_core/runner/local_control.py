@@ -107,6 +107,7 @@ class LocalControl:
         if job.task is None:
             return False
         job.by_hand = True
+        self._engine.host.cancelling(pipeline_id)
         job.task.cancel()
         return True
 

@@ -245,11 +245,8 @@ class AsyncioEngine:
             if self._is_by_hand(job):
                 self.go_on(job, self.host.first_step(job.id))
                 return
-            if self._draining:
-                self._failed = True
-                self._end(job)
-            else:  # by its own code, or whoever found its task: the pipeline is not over for that
-                self.go_on(job, self.host.first_step(job.id))
+            self._failed = True
+            self._end(job)
             raise
         except Exception as error:  # a border: whatever is wrong with one run must not stop the others
             log.exception("run could not be executed", extra={"pipeline_id": job.id})

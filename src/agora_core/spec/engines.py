@@ -145,6 +145,9 @@ class EngineHost(Protocol):
     def passed_over(self, pipeline_id: str, slot: datetime) -> Wait | Stop:
         """Decide what follows where the run of *slot* was cancelled by hand while it was queued."""
 
+    def cancelling(self, pipeline_id: str) -> None:
+        """Be told that the run that is going on is about to be cancelled by hand, which is no failure of it."""
+
     def is_stopping(self, pipeline_id: str) -> bool:
         """Return whether the pipeline was asked to end: to execute it then starts nothing, and needs no place."""
 
@@ -154,7 +157,8 @@ class EngineHost(Protocol):
     async def execute(self, order: RunOrder, lease: Lease) -> RunResult:
         """Run a pipeline once and decide what follows; a failed run is a result, a cancelled one raises.
 
-        A pipeline that was asked to stop is not run any more: that is the decision.
+        One that is cancelled though the pipeline was not asked to stop, and nobody said that it is `cancelling`, has
+        failed: its own code did that. A pipeline that was asked to stop is not run any more: that is the decision.
         """
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from inspect import Parameter, isasyncgenfunction, isgeneratorfunction, signature
+from inspect import Parameter, Signature, isasyncgenfunction, isgeneratorfunction, signature, unwrap
 from typing import Any
 
 from agora_core.spec.errors import ConfigError
@@ -17,15 +17,16 @@ def takes_context(function: Callable[..., Any], name: str, *, unknown: bool) -> 
     Raises `ConfigError`, which calls it *name*, when it cannot be called with a record.
     """
     refuse_generator(function, name)
-    try:
-        # Not that of what a decorator wraps: the decorator may give it more than it is given, or less.
-        own = signature(function, follow_wrapped=False)
-    except (TypeError, ValueError):
-        return unknown  # written in C
+    # Not that of what a decorator wraps: the decorator may give it more than it is given, or less. One in C, such as
+    # `lru_cache`, has no signature of its own, and hands on what it gets.
+    own = _signature(function, follow_wrapped=False) or _signature(function, follow_wrapped=True)
+    if own is None:
+        return unknown
     parameters = list(own.parameters.values())
     takes_any = any(each.kind is Parameter.VAR_POSITIONAL for each in parameters)
-    if takes_any and hasattr(function, "__wrapped__"):
-        return _wants_context(signature(function).parameters)
+    wrapped = _signature(function, follow_wrapped=True) if takes_any and hasattr(function, "__wrapped__") else None
+    if wrapped is not None:
+        return _wants_context(wrapped.parameters)
     places = [each for each in parameters if each.kind in _PLACES]
     needed = [each for each in places if each.default is Parameter.empty]
     keywords = [each for each in parameters if each.default is Parameter.empty and each.kind is Parameter.KEYWORD_ONLY]
@@ -46,6 +47,13 @@ def refuse_generator(function: Callable[..., Any], name: str) -> None:
         )
 
 
+def _signature(function: Callable[..., Any], *, follow_wrapped: bool) -> Signature | None:
+    try:
+        return signature(function, follow_wrapped=follow_wrapped)
+    except (TypeError, ValueError):
+        return None  # written in C
+
+
 def _wants_context(parameters: Mapping[str, Parameter]) -> bool:
     """Return whether what is behind a decorator that hands on whatever it gets wants the context too."""
     places = [each for each in parameters.values() if each.kind in _PLACES]
@@ -57,6 +65,7 @@ def _is_pythons(function: Callable[..., Any]) -> bool:
     """Return whether *function* is written in Python, for Agora: `Decimal` has a `context` of its own."""
     while isinstance(function, partial):
         function = function.func
+    function = unwrap(function)
     if isinstance(function, type):
         return False
     return hasattr(function, "__code__") or hasattr(getattr(type(function), "__call__", None), "__code__")  # noqa: B004
